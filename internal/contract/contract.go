@@ -1,0 +1,180 @@
+// Package contract is what the Pulumi component and the runtime agree on: the
+// environment of the functions, the shape of the tables, and the pattern that
+// decides which stream records start work. Both import it and neither imports
+// the other, so a name that is changed here is changed on both sides.
+//
+// It imports nothing outside the standard library and holds no behaviour.
+package contract
+
+// Role says which of the four functions a process is.
+type Role string
+
+// The four functions. Router and processor run the user's binary, connect and
+// dispatcher run ours.
+const (
+	RoleConnect    Role = "connect"
+	RoleRouter     Role = "router"
+	RoleDispatcher Role = "dispatcher"
+	RoleProcessor  Role = "processor"
+)
+
+// Environment variables of the functions. A function is given only those it
+// needs: see Environment.
+const (
+	// EnvRole holds the Role.
+	EnvRole = "STREAMER_ROLE"
+	// EnvRequestsTable, EnvHistoryTable and EnvConnectionsTable hold table names.
+	EnvRequestsTable    = "STREAMER_REQUESTS_TABLE"
+	EnvHistoryTable     = "STREAMER_HISTORY_TABLE"
+	EnvConnectionsTable = "STREAMER_CONNECTIONS_TABLE"
+	// EnvCallbackEndpoint is the HTTPS endpoint of @connections with the stage:
+	// https://{api}.execute-api.{region}.amazonaws.com/{stage}.
+	EnvCallbackEndpoint = "STREAMER_CALLBACK_ENDPOINT"
+	// EnvWakeQueueURL is the URL of the wake queue.
+	EnvWakeQueueURL = "STREAMER_WAKE_QUEUE_URL"
+	// EnvProcessorFunction is the name of the processor function.
+	EnvProcessorFunction = "STREAMER_PROCESSOR_FUNCTION"
+	// EnvAuth is a JSON document: how tokens are verified (type Auth).
+	EnvAuth = "STREAMER_AUTH"
+	// EnvLogLevel is debug, info (default), warn or error.
+	EnvLogLevel = "STREAMER_LOG_LEVEL"
+	// EnvQuickThreshold is a Go duration: a plain handler whose estimate is above
+	// it runs in the background. Default 5s.
+	EnvQuickThreshold = "STREAMER_QUICK_THRESHOLD"
+	// EnvQuickTimeout is a Go duration: the deadline of a quick handler. Default 10s.
+	EnvQuickTimeout = "STREAMER_QUICK_TIMEOUT"
+	// EnvLease is a Go duration: how long an owner may be silent before its
+	// request is given to another. It beats three times as often. Default 30s.
+	EnvLease = "STREAMER_LEASE"
+	// EnvMetricsNamespace is the CloudWatch namespace of the metrics. Default "Streamer".
+	EnvMetricsNamespace = "STREAMER_METRICS_NAMESPACE"
+	// EnvAWSEndpoint, when set, replaces the endpoint of every AWS service but
+	// @connections. The SDK's own variable is used, so the functions need no code for it.
+	EnvAWSEndpoint = "AWS_ENDPOINT_URL"
+	// EnvBuildArch is read by the component, not by a function: the host of a
+	// program that runs locally sets it to its own GOARCH, and the functions are
+	// built for that one.
+	EnvBuildArch = "STREAMER_BUILD_ARCH"
+	// EnvBuildFlags is read by the component too: further flags of go build for
+	// every function, separated by spaces, such as "-cover". The binaries are not
+	// stripped then.
+	EnvBuildFlags = "STREAMER_BUILD_FLAGS"
+)
+
+// Attributes of an item of the requests table. Expressions always go through
+// placeholders, for several of these are reserved words.
+const (
+	AttrPK        = "pk"         // S  tenant/user/id, each part percent-encoded
+	AttrState     = "state"      // S  PENDING, PROCESSING, SUCCEEDED, FAILED, CANCELLED
+	AttrEpoch     = "epoch"      // N  the fence: +1 whenever ownership is taken or given up
+	AttrStart     = "start"      // N  present: the epoch that is to be started
+	AttrAttempt   = "attempt"    // N  attempts begun
+	AttrOffers    = "offers"     // N  how often advance has offered this epoch
+	AttrBeat      = "beat"       // N  beats of this epoch's owner
+	AttrBy        = "by"         // S  nonce of the write that last moved the epoch
+	AttrAction    = "action"     // S
+	AttrInput     = "input"      // B  input document, or its blob reference
+	AttrOutput    = "output"     // B  output, or its blob reference
+	AttrFailure   = "failure"    // M  code, message, retryable
+	AttrPrint     = "print"      // B  fingerprint of action and payload
+	AttrProgress  = "progress"   // M  snapshot: seq, percentage, message, metadata
+	AttrWatchers  = "watchers"   // M  connection id -> expiry of its token (epoch seconds)
+	AttrMax       = "max"        // N  attempts allowed
+	AttrCancel    = "cancel"     // BOOL
+	AttrTrace     = "trace"      // S  trace header of the client's message
+	AttrCreatedAt = "created_at" // N  ms
+	AttrDeadline  = "deadline"   // N  ms
+	AttrLease     = "lease"      // N  ms
+	AttrRunAt     = "run_at"     // N  ms
+	AttrRetained  = "retained"   // N  seconds: retained_until of the acknowledgment
+	AttrExpires   = "expires_at" // N  seconds: TTL, on terminal items and tombstones only
+	AttrDueShard  = "due_shard"  // S  hash key of the index due: "00" to "15"
+	AttrDueAt     = "due_at"     // N  ms, range key of the index due
+	AttrOwner     = "owner"      // S  tenant/user, hash key of the index owner
+	AttrCreated   = "created"    // S  created_at#id, range key of the index owner
+)
+
+// Keys of the other tables, and names of the indexes.
+const (
+	AttrSK     = "sk" // S  range key of history and connections
+	IndexDue   = "due"
+	IndexOwner = "owner"
+	// DueShards is the number of hash keys that the index due is spread over.
+	DueShards = 16
+)
+
+// Index is a keys-only global secondary index.
+type Index struct {
+	Name, Hash, HashType, Range, RangeType string
+}
+
+// Table is the shape of a table: billing on demand, keys, indexes.
+type Table struct {
+	Hash, Range string // Range "" when the table has none; both are strings
+	Indexes     []Index
+	Stream      string // "" or NEW_IMAGE
+	TTL         string // attribute
+	Recovery    bool   // point-in-time recovery
+}
+
+// Requests is the table that holds the truth.
+func Requests() Table {
+	return Table{
+		Hash: AttrPK, Stream: "NEW_IMAGE", TTL: AttrExpires, Recovery: true,
+		Indexes: []Index{
+			{Name: IndexDue, Hash: AttrDueShard, HashType: "S", Range: AttrDueAt, RangeType: "N"},
+			{Name: IndexOwner, Hash: AttrOwner, HashType: "S", Range: AttrCreated, RangeType: "S"},
+		},
+	}
+}
+
+// History holds what is too large for the request, keyed by the request's key.
+func History() Table { return Table{Hash: AttrPK, Range: AttrSK, TTL: AttrExpires} }
+
+// Connections holds one item per open connection.
+func Connections() Table { return Table{Hash: AttrPK, Range: AttrSK, TTL: AttrExpires} }
+
+// StreamPattern is the filter of the event source mapping: only what is to be
+// started reaches the dispatcher. Beats and ends are filtered out at no cost.
+const StreamPattern = `{"eventName":["INSERT","MODIFY"],"dynamodb":{"NewImage":{"state":{"S":["PENDING"]},"start":{"N":[{"exists":true}]}}}}`
+
+// Sources of the dispatcher that are not AWS's own event shapes.
+const (
+	// SweepEvent is the input of the schedule.
+	SweepEvent = `{"streamer":"sweep"}`
+)
+
+// Auth says how tokens are verified. It travels as JSON in EnvAuth.
+type Auth struct {
+	Issuer   string   `json:"issuer,omitempty"`   // required claim iss, when set
+	Audience []string `json:"audience,omitempty"` // one of them must be in aud, when set
+	Keys     []Key    `json:"keys,omitempty"`     // static keys
+	JWKSURL  string   `json:"jwks_url,omitempty"` // or a key set, https
+	// Names of the claims. Defaults: sub, tenant_id, and permissions or scope.
+	UserClaim        string `json:"user_claim,omitempty"`
+	TenantClaim      string `json:"tenant_claim,omitempty"`
+	PermissionsClaim string `json:"permissions_claim,omitempty"`
+	// Origins allowed at the handshake; empty allows all.
+	Origins []string `json:"origins,omitempty"`
+	// QueryParameter, when set, also accepts a token there. It ends up in logs.
+	QueryParameter string `json:"query_parameter,omitempty"`
+	// LeewaySeconds is the clock skew that is tolerated. Default 30.
+	LeewaySeconds *int `json:"leeway_seconds,omitempty"`
+}
+
+// Key is a static verification key.
+type Key struct {
+	ID string `json:"kid,omitempty"`
+	// PEM is a public key or certificate (RSA, ECDSA P-256, Ed25519).
+	PEM string `json:"pem,omitempty"`
+	// Secret is base64 of an HS256 secret of at least 32 bytes.
+	Secret string `json:"secret,omitempty"`
+}
+
+// Keys of the authorizer's context, all strings.
+const (
+	CtxUser        = "user"
+	CtxTenant      = "tenant"
+	CtxPermissions = "permissions" // JSON array of strings
+	CtxExpires     = "exp"         // epoch seconds
+)

@@ -1,0 +1,19 @@
+package contract
+
+// Environment returns the names of the variables that the function of a role is
+// given, all of them and no others, or nil for an unknown role. What a user adds
+// for handlers comes on top, for router and processor.
+func Environment(role Role) []string {
+	common := []string{EnvRole, EnvLogLevel, EnvMetricsNamespace}
+	switch role {
+	case RoleConnect:
+		return append(common, EnvConnectionsTable, EnvAuth)
+	case RoleRouter:
+		return append(common, EnvRequestsTable, EnvHistoryTable, EnvQuickThreshold, EnvQuickTimeout)
+	case RoleDispatcher:
+		return append(common, EnvRequestsTable, EnvWakeQueueURL, EnvProcessorFunction)
+	case RoleProcessor:
+		return append(common, EnvRequestsTable, EnvHistoryTable, EnvWakeQueueURL, EnvCallbackEndpoint, EnvLease)
+	}
+	return nil
+}
