@@ -9,7 +9,7 @@ func Environment(role Role) []string {
 	case RoleConnect:
 		return append(common, EnvConnectionsTable, EnvAuth)
 	case RoleRouter:
-		return append(common, EnvRequestsTable, EnvHistoryTable, EnvQuickThreshold, EnvQuickTimeout)
+		return append(common, EnvRequestsTable, EnvHistoryTable, EnvCallbackEndpoint, EnvQuickThreshold, EnvQuickTimeout)
 	case RoleDispatcher:
 		return append(common, EnvRequestsTable, EnvWakeQueueURL, EnvProcessorFunction)
 	case RoleProcessor:

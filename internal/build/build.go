@@ -1,0 +1,215 @@
+// Package build makes the zips that the functions run: it compiles a Go main
+// package with the go command on PATH and packs it, reproducibly, so that the
+// same source gives the same bytes.
+//
+// Build may be called concurrently, also from several processes that share a
+// cache directory. The package imports the standard library only.
+package build
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Target is what a binary is built for.
+type Target struct {
+	GOOS, GOARCH string
+	// Flags are further flags of go build, such as -cover. With any of them the
+	// binary keeps its symbols; -race switches cgo on, which it needs.
+	Flags []string
+}
+
+// Package is a main package.
+type Package struct {
+	// Dir is where the go command runs: a directory inside the package's module.
+	Dir string
+	// Path is the package, relative to Dir or as import path. Default ".".
+	Path string
+	// Own is true for a package that is built by its own go.mod alone: no
+	// workspace, and nothing written to it.
+	Own bool
+}
+
+// Error is a package that does not compile, or is none.
+type Error struct {
+	Package string
+	// Output is what the go command said. File names in it can be opened from the
+	// working directory of this process.
+	Output string
+}
+
+func (e *Error) Error() string { return "build " + e.Package + ":\n" + e.Output }
+
+// Build compiles p and returns the path of a zip that holds it as bootstrap. The
+// zip lies in cache under the hash of its content; the binary is kept beside
+// it, so that building unchanged source again links nothing. An *Error means that
+// the source is at fault.
+func Build(ctx context.Context, cache string, p Package, t Target) (string, error) {
+	if p.Path == "" {
+		p.Path = "."
+	}
+	dir, err := filepath.Abs(p.Dir)
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w", p.name(), err)
+	}
+	p.Dir = dir
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", &Error{Package: p.name(), Output: "there is no directory " + relative(dir)}
+	}
+	kept := filepath.Join(cache, "bin", key(p, t))
+	binary, err := compile(ctx, kept, p, t)
+	if err != nil {
+		return "", err
+	}
+	archive, err := pack(binary)
+	if err != nil {
+		return "", fmt.Errorf("pack %s: %w", p.name(), err)
+	}
+	sum := sha256.Sum256(archive)
+	path := filepath.Join(cache, "zip", hex.EncodeToString(sum[:16])+".zip")
+	if err := store(path, archive, 0o644); err != nil {
+		return "", fmt.Errorf("store archive of %s: %w", p.name(), err)
+	}
+	prune(filepath.Join(cache, "zip"))
+	prune(filepath.Join(cache, "bin"))
+	return path, nil
+}
+
+// compile runs go build on a copy of the binary that was built last (the go
+// command then sees that nothing is to be linked), puts the result in its place
+// and returns its bytes. The copy is what makes concurrent builds harmless.
+func compile(ctx context.Context, kept string, p Package, t Target) ([]byte, error) {
+	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
+		return nil, fmt.Errorf("build %s: %w", p.name(), err)
+	}
+	work, err := os.MkdirTemp(filepath.Dir(kept), "work-")
+	if err != nil {
+		return nil, fmt.Errorf("build %s: %w", p.name(), err)
+	}
+	defer os.RemoveAll(work)
+	out := filepath.Join(work, "bootstrap")
+	if old, err := os.ReadFile(kept); err == nil {
+		if err := os.WriteFile(out, old, 0o755); err != nil {
+			return nil, fmt.Errorf("build %s: %w", p.name(), err)
+		}
+	}
+	cmd := exec.CommandContext(ctx, "go", arguments(out, p, t)...)
+	cmd.Env = environment(p, t)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Run(); err != nil {
+		return nil, failure(ctx, err, p, said.String())
+	}
+	binary, err := os.ReadFile(out)
+	if err != nil {
+		return nil, fmt.Errorf("build %s: %w", p.name(), err)
+	}
+	if bytes.HasPrefix(binary, []byte("!<arch>")) {
+		return nil, &Error{Package: p.name(), Output: "is not a main package: give the directory of the package main that calls Run"}
+	}
+	if err := os.Rename(out, kept); err != nil {
+		return nil, fmt.Errorf("build %s: %w", p.name(), err)
+	}
+	return binary, nil
+}
+
+func arguments(out string, p Package, t Target) []string {
+	args := []string{"build", "-C", p.Dir, "-o", out, "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc"}
+	if p.Own {
+		args = append(args, "-mod=readonly")
+	}
+	if len(t.Flags) == 0 {
+		args = append(args, "-ldflags", "-s -w")
+	}
+	return append(append(args, t.Flags...), p.Path)
+}
+
+func environment(p Package, t Target) []string {
+	cgo := "CGO_ENABLED=0"
+	if slices.Contains(t.Flags, "-race") {
+		cgo = "CGO_ENABLED=1"
+	}
+	env := append(os.Environ(), "GOOS="+t.GOOS, "GOARCH="+t.GOARCH, cgo)
+	if p.Own {
+		env = append(env, "GOWORK=off", "GOFLAGS=")
+	}
+	return env
+}
+
+func failure(ctx context.Context, err error, p Package, said string) error {
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("build %s: %w", p.name(), context.Cause(ctx))
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("build %s: the go command is not on PATH", p.name())
+	case !errors.As(err, &exit):
+		return fmt.Errorf("build %s: %w", p.name(), err)
+	}
+	return &Error{Package: p.name(), Output: locate(said, p.Dir)}
+}
+
+// store writes a file whose name says what is in it: one that exists is right.
+// Others see it whole or not at all.
+func store(path string, content []byte, mode fs.FileMode) error {
+	if info, err := os.Stat(path); err == nil && info.Size() == int64(len(content)) {
+		now := time.Now()
+		return os.Chtimes(path, now, now) // in use, see prune
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "new-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(mode), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// keep is how long what nobody has built again stays in the cache.
+const keep = 30 * 24 * time.Hour
+
+// prune removes what is old, also the work of a process that was killed. It is no
+// error when it cannot: another process may do the same.
+func prune(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > keep {
+			_ = os.RemoveAll(filepath.Join(dir, e.Name()))
+		}
+	}
+}
+
+func (p Package) name() string {
+	if p.Path == "." || p.Path == "" {
+		return relative(p.Dir)
+	}
+	return p.Path
+}
+
+// key names the binary of a package and target.
+func key(p Package, t Target) string {
+	h := sha256.New()
+	for _, part := range append([]string{p.Dir, p.Path, t.GOOS, t.GOARCH}, t.Flags...) {
+		_, _ = io.WriteString(h, part+"\x00")
+	}
+	return strings.ToLower(filepath.Base(p.Dir)) + "-" + hex.EncodeToString(h.Sum(nil)[:8])
+}

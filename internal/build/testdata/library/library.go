@@ -1,0 +1,5 @@
+// Package library is no main package.
+package library
+
+// Answer is a number.
+const Answer = 42

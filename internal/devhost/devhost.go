@@ -1,0 +1,229 @@
+// Package devhost stands a Pulumi program up on a local cloud: it finds the
+// project, builds its program, runs it unmodified against localcloud/deploy,
+// and makes the key pair and tokens of development. The command line and the
+// end-to-end tests start systems with it; nothing that is deployed does.
+package devhost
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+
+	"github.com/streamer-go/streamer/internal/contract"
+	"github.com/streamer-go/streamer/localcloud"
+	"github.com/streamer-go/streamer/localcloud/deploy"
+)
+
+// Options say what to start.
+type Options struct {
+	// Dir is a directory with Pulumi.yaml, or one whose infra/ has it.
+	Dir string
+	// Cloud is how the local cloud is started.
+	Cloud localcloud.Config
+	// Env is added to the environment of the Pulumi program.
+	Env []string
+	// Config is added to the program's config; keys without a colon are the project's.
+	Config map[string]string
+	// Keys is the directory of the development key pair. Default: .streamer under Dir.
+	Keys string
+	// Log takes what the program says.
+	Log func(severity, line string)
+}
+
+// System is a program that was stood up.
+type System struct {
+	Cloud   *localcloud.Cloud
+	Outputs map[string]any
+	URL     string
+	Keys    *Keys
+	// Verifies says that the program verifies tokens with Keys.
+	Verifies bool
+
+	deployer *deploy.Deployer
+	program  deploy.Program
+	scratch  string
+	project  project
+}
+
+// BuildError is a program that does not compile, with the compiler's words.
+type BuildError struct{ Dir, Output string }
+
+func (e *BuildError) Error() string { return "build " + e.Dir + ":\n" + e.Output }
+
+type project struct {
+	name, dir string // dir of the program
+}
+
+// find reads the nearest Pulumi.yaml: in dir, or in its infra/.
+func find(dir string) (project, error) {
+	for _, d := range []string{dir, filepath.Join(dir, "infra")} {
+		path := filepath.Join(d, "Pulumi.yaml")
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		p, err := workspace.LoadProject(path)
+		if err != nil {
+			return project{}, fmt.Errorf("read %s: %w", path, err)
+		}
+		if name := p.Runtime.Name(); name != "go" {
+			return project{}, fmt.Errorf("read %s: runtime is %s, only go programs run here", path, name)
+		}
+		main, err := filepath.Abs(filepath.Join(d, p.Main))
+		return project{name: p.Name.String(), dir: main}, err
+	}
+	return project{}, fmt.Errorf("find project: neither %s nor its infra/ has a Pulumi.yaml", dir)
+}
+
+// Start stands the program up. Close the system.
+func Start(ctx context.Context, o Options) (s *System, err error) {
+	p, err := find(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if o.Keys == "" {
+		o.Keys = filepath.Join(o.Dir, ".streamer")
+	}
+	s = &System{project: p}
+	if s.Keys, err = LoadKeys(o.Keys); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.scratch, err = os.MkdirTemp("", "streamer-"); err != nil {
+		return s, err
+	}
+	if s.Cloud, err = localcloud.Start(o.Cloud); err != nil {
+		return s, err
+	}
+	s.deployer = deploy.New(s.Cloud)
+	s.program = deploy.Program{
+		Dir: p.dir, Project: p.name, Stack: "dev", Log: serial(o.Log), Config: s.config(o.Config),
+		Env: append([]string{contract.EnvBuildArch + "=" + runtime.GOARCH}, o.Env...),
+	}
+	return s, s.Update(ctx)
+}
+
+// serial lets one line be logged at a time.
+func serial(log func(string, string)) func(string, string) {
+	if log == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	return func(severity, line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		log(severity, line)
+	}
+}
+
+func (s *System) config(more map[string]string) map[string]string {
+	config := map[string]string{s.project.name + ":publicKey": s.Keys.PublicPEM(), "aws:region": "us-east-1"}
+	for k, v := range more {
+		if !strings.Contains(k, ":") {
+			k = s.project.name + ":" + k
+		}
+		config[k] = v
+	}
+	return config
+}
+
+// Update builds the program again and brings the system to what it says now.
+// A program that fails changes nothing.
+func (s *System) Update(ctx context.Context) error {
+	binary := filepath.Join(s.scratch, "program")
+	if err := build(ctx, s.project.dir, binary); err != nil {
+		return err
+	}
+	s.program.Command = []string{binary}
+	result, err := s.deployer.Up(ctx, s.program)
+	if err != nil {
+		return err
+	}
+	s.Outputs = plain(result.Outputs)
+	s.URL, _ = s.Outputs["url"].(string)
+	s.Verifies = s.verifies()
+	if s.URL == "" {
+		return fmt.Errorf("start %s: the program exports no url; have it say ctx.Export(\"url\", s.URL)", s.project.name)
+	}
+	return nil
+}
+
+func build(ctx context.Context, dir, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
+	cmd.Dir = dir
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if out.Len() == 0 {
+			return fmt.Errorf("build %s: %w", dir, err)
+		}
+		return &BuildError{Dir: dir, Output: strings.TrimSpace(out.String())}
+	}
+	return nil
+}
+
+func plain(outputs map[string]any) map[string]any {
+	out := maps.Clone(outputs)
+	for k, v := range out {
+		if secret, ok := v.(deploy.Secret); ok {
+			out[k] = secret.Value
+		}
+	}
+	return out
+}
+
+// verifies looks for our key among those that the functions were given.
+func (s *System) verifies() bool {
+	for _, f := range s.Cloud.Services().Functions.Functions() {
+		var auth contract.Auth
+		if json.Unmarshal([]byte(f.Spec.Env[contract.EnvAuth]), &auth) != nil {
+			continue
+		}
+		if slices.ContainsFunc(auth.Keys, func(k contract.Key) bool {
+			return strings.TrimSpace(k.PEM) == strings.TrimSpace(s.Keys.PublicPEM())
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// Function is the physical name of the function with that role, "" for none.
+func (s *System) Function(role contract.Role) string {
+	for _, f := range s.Cloud.Services().Functions.Functions() {
+		if f.Spec.Env[contract.EnvRole] == string(role) {
+			return f.Name
+		}
+	}
+	return ""
+}
+
+// Close ends the system; nothing is left of it.
+func (s *System) Close() error {
+	var err error
+	if s.Cloud != nil {
+		err = s.Cloud.Close()
+	}
+	if s.scratch != "" {
+		err = errors.Join(err, os.RemoveAll(s.scratch))
+	}
+	return err
+}
