@@ -307,6 +307,7 @@ func (c *conn) finish() {
 	event := c.disconnectEvent(v, newID(), now, code, reason)
 	answer, err := s.call(Invocation{Function: route.function, Payload: event, SourceARN: route.sourceARN}, route.timeout)
 	switch {
+	case s.ctx.Err() != nil: // the cloud ends; the event is best effort
 	case err != nil:
 		s.logf(c.api, "invoke $disconnect of connection %s: %v", c.id, err)
 	case answer.FunctionError != "":
