@@ -116,18 +116,18 @@ type launcher interface {
 	close()
 }
 
-func (config Config) launcher(c *Cloud) (launcher, error) {
-	if config.Funcs == nil {
-		l, err := lambda.NewProcessLauncher(lambda.ProcessOptions{GracefulStop: config.GracefulStop})
+func (c Config) launcher(cloud *Cloud) (launcher, error) {
+	if c.Funcs == nil {
+		l, err := lambda.NewProcessLauncher(lambda.ProcessOptions{GracefulStop: c.GracefulStop})
 		if err != nil {
 			return nil, fmt.Errorf("start runtime api: %w", err)
 		}
 		return processes{l}, nil
 	}
-	start := config.Funcs
+	start := c.Funcs
 	return funcs{lambda.NewFuncLauncher(func(p lambda.Process) (func(context.Context, []byte) ([]byte, error), error) {
 		return start(Instance{
-			Function: p.Function, Role: p.Role, ID: p.InstanceID, Env: p.Env, HTTP: c.client,
+			Function: p.Function, Role: p.Role, ID: p.InstanceID, Env: p.Env, HTTP: cloud.client,
 			Log: func(line string) { p.LogLine("stdout", line) },
 		})
 	})}, nil

@@ -175,7 +175,7 @@ func store(path string, content []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // it is gone when it was renamed
 	_, err = f.Write(content)
 	err = errors.Join(err, f.Chmod(mode), f.Close())
 	if err != nil {

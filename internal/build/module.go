@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -73,5 +74,8 @@ func download(ctx context.Context, query string) (string, error) {
 	if jerr := json.Unmarshal(out, &answer); jerr == nil && answer.Dir != "" {
 		return answer.Dir, nil
 	}
-	return "", fmt.Errorf("download module %s: %v %s %s", query, err, answer.Error, strings.TrimSpace(said.String()))
+	if err == nil {
+		err = errors.New("no directory")
+	}
+	return "", fmt.Errorf("download module %s: %w %s %s", query, err, answer.Error, strings.TrimSpace(said.String()))
 }

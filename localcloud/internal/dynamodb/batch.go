@@ -116,11 +116,11 @@ func (t *table) checkKeys(keys []item) error {
 		if err := t.checkKey(k); err != nil {
 			return err
 		}
-		if id := t.identify(k); seen[id] {
+		id := t.identify(k)
+		if seen[id] {
 			return validation("Provided list of item keys contains duplicates")
-		} else {
-			seen[id] = true
 		}
+		seen[id] = true
 	}
 	return nil
 }

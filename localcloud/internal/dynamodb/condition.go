@@ -64,7 +64,7 @@ func sizeOf(o operand, it item) (value, bool) {
 	if !ok {
 		return value{}, false
 	}
-	n := 0
+	var n int
 	switch v.kind {
 	case kindString:
 		n = len(utf16.Encode([]rune(v.text)))

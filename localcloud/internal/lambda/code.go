@@ -149,7 +149,7 @@ func digest(spec FunctionSpec, files fs.FS) (sum []byte, total int64, err error)
 		if err != nil {
 			return err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		fmt.Fprintf(h, "%s\x00%d\x00", path, info.Size())
 		_, err = io.Copy(h, f)
 		return err
@@ -188,7 +188,7 @@ func copyFile(to string, files fs.FS, path string, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
 	if err != nil {
 		return err

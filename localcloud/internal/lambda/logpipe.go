@@ -39,7 +39,7 @@ func newLogPipes(line func(stream, line string)) (*logPipes, error) {
 
 // files are the descriptors of the child.
 func (p *logPipes) files() [3]uintptr {
-	return [3]uintptr{uintptr(p.null.Fd()), p.out.write, p.err.write}
+	return [3]uintptr{p.null.Fd(), p.out.write, p.err.write}
 }
 
 // started closes the child's ends and begins to read.

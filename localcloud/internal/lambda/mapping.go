@@ -6,9 +6,10 @@ import (
 	"github.com/streamer-go/streamer/localcloud/internal/eventsource"
 )
 
-// MappingSpec describes an event source mapping, MappingInfo is one as AWS shows it.
 type (
+	// MappingSpec describes an event source mapping.
 	MappingSpec = eventsource.Spec
+	// MappingInfo is one as AWS shows it.
 	MappingInfo = eventsource.Info
 )
 

@@ -2,6 +2,7 @@ package sqs
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ type failure struct {
 
 func failed(id string, err error) failure {
 	f := failure{ID: id, Code: "InternalFailure", Message: err.Error()}
-	if e, ok := err.(*Error); ok {
+	if e := (*Error)(nil); errors.As(err, &e) {
 		f.Code, f.Message, f.SenderFault = e.Code, e.Message, e.Status < 500
 		if e.QueryCode != "" {
 			f.Code = e.QueryCode
