@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strconv"
 	"strings"
@@ -100,7 +101,7 @@ func (x *explainer) own(path string, raw []byte, t reflect.Type) {
 		}
 		return
 	}
-	if _, ok := err.(*json.UnmarshalTypeError); ok {
+	if e := (*json.UnmarshalTypeError)(nil); errors.As(err, &e) {
 		x.problem(path, "unexpected "+kindOf(raw))
 		return
 	}
@@ -208,9 +209,9 @@ func numberName(t reflect.Type) string {
 // misfit says why a number does not fit a numeric type; "" when it does.
 func misfit(raw []byte, t reflect.Type) string {
 	var err error
-	v, bits := string(raw), 0
+	v, bits := string(raw), t.Bits()
 	name := numberName(t)
-	if bits = t.Bits(); name == "number" {
+	if name == "number" {
 		_, err = strconv.ParseFloat(v, bits)
 	} else if t.Kind() >= reflect.Uint && t.Kind() <= reflect.Uintptr {
 		if _, err = strconv.ParseUint(v, 10, bits); err != nil && strings.HasPrefix(v, "-") {
@@ -224,7 +225,7 @@ func misfit(raw []byte, t reflect.Type) string {
 	if err == nil {
 		return ""
 	}
-	if ne, ok := err.(*strconv.NumError); ok && ne.Err == strconv.ErrRange {
+	if errors.Is(err, strconv.ErrRange) {
 		return "expected " + name + " of " + strconv.Itoa(bits) + " bits, got " + cut(v, 40)
 	}
 	return "expected " + name + ", got " + cut(v, 40)

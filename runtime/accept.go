@@ -1,0 +1,189 @@
+package streamer
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	c "github.com/streamer-go/streamer/internal/contract"
+	"github.com/streamer-go/streamer/runtime/internal/keys"
+	"github.com/streamer-go/streamer/runtime/internal/request"
+	"github.com/streamer-go/streamer/runtime/wire"
+)
+
+const (
+	// retention is how long a request's outcome can be asked for after its deadline.
+	retention = 24 * time.Hour
+	// startGrace is when the sweep looks at an accepted request whose start was
+	// lost. It is longer than the processor's queue usually is.
+	startGrace = 6 * time.Minute
+	// maxWatchers bounds the connections that watch one request.
+	maxWatchers = 8
+)
+
+// order is the input of a background request as it is stored: what the handler
+// needs and no frame of the client can change any more.
+type order struct {
+	Payload     json.RawMessage `json:"p,omitempty"`
+	Metadata    json.RawMessage `json:"m,omitempty"`
+	Permissions []string        `json:"r,omitempty"`
+}
+
+// accept stores the request, once, and acknowledges it.
+func (r *router) accept(ctx context.Context, s session, m wire.Message, a *action) []byte {
+	now := time.Now()
+	key := keys.Request(s.Tenant, s.User, m.ID)
+	deadline := now.Add(a.deadline)
+	retained := deadline.Add(retention).Unix()
+	nonce := r.nonce()
+	input, err := json.Marshal(order{Payload: m.Payload, Metadata: m.Metadata, Permissions: s.Permissions})
+	if err == nil {
+		input, err = storeBlob(ctx, r.store, key, keys.Input(nonce), input, retained)
+	}
+	if err != nil {
+		return r.unavailable(m.ID, key, err)
+	}
+	item := request.Attrs{
+		c.AttrState: string(request.Pending), c.AttrEpoch: int64(0), c.AttrStart: int64(0),
+		c.AttrAttempt: int64(0), c.AttrOffers: int64(0), c.AttrBeat: int64(0), c.AttrBy: nonce,
+		c.AttrAction: a.name, c.AttrInput: input, c.AttrPrint: fingerprint(a.name, m.Payload),
+		c.AttrMax: a.attempts, c.AttrWatchers: request.Attrs{s.connection: s.expires.Unix()},
+		c.AttrCreatedAt: now.UnixMilli(), c.AttrDeadline: deadline.UnixMilli(), c.AttrRetained: retained,
+		c.AttrDueAt: min(now.Add(startGrace).UnixMilli(), deadline.UnixMilli()), c.AttrDueShard: keys.DueShard(key, c.DueShards),
+		c.AttrOwner: keys.Owner(s.Tenant, s.User), c.AttrCreated: keys.Created(now.UnixMilli(), m.ID),
+	}
+	if s.trace != "" {
+		item[c.AttrTrace] = s.trace
+	}
+	out, err := r.store.Do(ctx, request.Accept, key, item)
+	switch {
+	case err != nil:
+		return r.unavailable(m.ID, key, err)
+	case out.OK:
+		return wire.AppendAcknowledgment(nil, m.ID, string(request.Pending), retained, wire.Cursor{})
+	default:
+		return r.again(ctx, s, m, out.Item, item[c.AttrPrint].([]byte))
+	}
+}
+
+// again answers a request whose id is known already.
+func (r *router) again(ctx context.Context, s session, m wire.Message, it request.Item, print []byte) []byte {
+	switch {
+	case it.Action == "": // a tombstone: the cancellation overtook its request
+		return wire.AppendError(nil, m.ID, &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}, &wire.Cursor{})
+	case !bytes.Equal(it.Print, print):
+		return wire.AppendError(nil, m.ID, &Error{Code: wire.CodeConflict, Message: "the id was used for another request"}, nil)
+	}
+	if _, watched := it.Watchers[s.connection]; !watched && !it.State.Terminal() && len(it.Watchers) < maxWatchers {
+		out, err := r.store.Do(ctx, request.Watch, it.Key, request.Attrs{request.PWatcher: s.connection, request.PWatchEnd: s.expires.Unix()})
+		if err != nil {
+			return r.unavailable(m.ID, it.Key, err)
+		}
+		if !out.Found { // deleted since: the id is free again
+			return r.unavailable(m.ID, it.Key, errors.New("the request has gone meanwhile"))
+		}
+		it = out.Item
+	}
+	if !it.State.Terminal() {
+		return wire.AppendAcknowledgment(nil, m.ID, string(it.State), it.Retained, cursorOf(it))
+	}
+	frame, err := terminalFrame(ctx, r.store, it)
+	if err != nil {
+		return r.unavailable(m.ID, it.Key, err)
+	}
+	return frame
+}
+
+func (r *router) unavailable(id, key string, err error) []byte {
+	r.log.Error("store is not available", "request", key, "error", err.Error())
+	return wire.AppendError(nil, id, &Error{
+		Code: wire.CodeUnavailable, Message: "try again with the same id", Retryable: true, SameID: true,
+	}, nil)
+}
+
+// fingerprint tells two requests with one id apart.
+func fingerprint(action string, payload []byte) []byte {
+	h := sha256.New()
+	h.Write([]byte(action))
+	h.Write([]byte{0})
+	h.Write(payload)
+	return h.Sum(nil)[:16]
+}
+
+// A blob is a tag and then the data itself, or the name under which history
+// holds it.
+const (
+	tagInline  = 0
+	tagHistory = 1
+	maxInline  = 512
+)
+
+// storeBlob returns what the request holds for data; large data goes to history.
+func storeBlob(ctx context.Context, store requestStore, key, name string, data []byte, expires int64) ([]byte, error) {
+	if len(data) <= maxInline {
+		return append([]byte{tagInline}, data...), nil
+	}
+	if err := store.PutBlob(ctx, key, name, data, expires); err != nil {
+		return nil, err
+	}
+	return append([]byte{tagHistory}, name...), nil
+}
+
+// loadBlob is the other way.
+func loadBlob(ctx context.Context, store requestStore, key string, blob []byte) ([]byte, error) {
+	if len(blob) == 0 {
+		return nil, nil
+	}
+	switch blob[0] {
+	case tagInline:
+		return blob[1:], nil
+	case tagHistory:
+		return store.GetBlob(ctx, key, string(blob[1:]))
+	default:
+		return nil, fmt.Errorf("load blob of %s: tag %d is not known", key, blob[0])
+	}
+}
+
+// terminalFrame is the last frame of a request that has ended.
+func terminalFrame(ctx context.Context, store requestStore, it request.Item) ([]byte, error) {
+	_, _, id, err := keys.Parse(it.Key)
+	if err != nil {
+		return nil, err
+	}
+	cursor := wire.Cursor{Epoch: it.Epoch}
+	if it.State != request.Succeeded {
+		return wire.AppendError(nil, id, storedError(it), &cursor), nil
+	}
+	data, err := loadBlob(ctx, store, it.Key, it.Output)
+	if err != nil {
+		return nil, err
+	}
+	return wire.AppendComplete(nil, id, cursor, data), nil
+}
+
+// cursorOf is where the frames of a request stand.
+func cursorOf(it request.Item) wire.Cursor {
+	if p := it.Progress; p != nil && p.Epoch == it.Epoch {
+		return wire.Cursor{Epoch: p.Epoch, Seq: p.Seq}
+	}
+	return wire.Cursor{Epoch: it.Epoch}
+}
+
+// storedError is why a request ended without success.
+func storedError(it request.Item) *Error {
+	if it.State == request.Cancelled {
+		return &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}
+	}
+	if it.Failure == nil {
+		return &Error{Code: wire.CodeInternal, Message: "the request failed", Retryable: true}
+	}
+	e := &Error{Code: wire.Code(it.Failure.Code), Message: it.Failure.Message, Retryable: it.Failure.Retryable}
+	if it.Failure.Details != "" {
+		_ = json.Unmarshal([]byte(it.Failure.Details), &e.Details) // written by us
+	}
+	return e
+}

@@ -1,0 +1,130 @@
+package streamer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/streamer-go/streamer/runtime/wire"
+)
+
+// App is a registry of actions. One registry serves router and processor.
+type App struct {
+	actions map[string]*action
+}
+
+// New makes an empty registry.
+func New() *App { return &App{actions: map[string]*action{}} }
+
+// action is a registered handler with its types erased.
+type action struct {
+	name     string
+	long     bool
+	input    reflect.Type
+	require  []string
+	attempts int64
+	backoff  Backoff
+	deadline time.Duration
+	every    time.Duration
+	estimate func(in any) time.Duration // nil: quick
+	decode   func(json.RawMessage) (any, *Error)
+	run      func(ctx context.Context, task *Task, in any) (any, error)
+}
+
+// Defaults of an action.
+const (
+	DefaultAttempts = 3
+	DefaultDeadline = 24 * time.Hour
+	DefaultProgress = 500 * time.Millisecond
+)
+
+// Handle registers a plain handler. In and Out are JSON: unknown fields of the
+// payload are refused with their path, and an In with a method Validate() error
+// is asked. It panics when the action is registered already or its name or
+// options make no sense, for that is a mistake of the program.
+func Handle[In, Out any](app *App, name string, handler func(context.Context, In) (Out, error), opts ...Option) {
+	a := newAction[In](name, opts)
+	a.run = func(ctx context.Context, _ *Task, in any) (any, error) { return handler(ctx, in.(In)) }
+	app.add(a)
+}
+
+// HandleTask registers a long handler: it always runs in the background, at
+// least once, and reports through its Task. See Handle for the types.
+func HandleTask[In, Out any](app *App, name string, handler func(context.Context, *Task, In) (Out, error), opts ...Option) {
+	a := newAction[In](name, opts)
+	a.long = true
+	a.run = func(ctx context.Context, t *Task, in any) (any, error) { return handler(ctx, t, in.(In)) }
+	app.add(a)
+}
+
+var actionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$`)
+
+func (app *App) add(a *action) {
+	if !actionName.MatchString(a.name) {
+		panic(fmt.Sprintf("streamer: action %q: want 1 to 128 of A-Z a-z 0-9 . _ : - and no leading sign", a.name))
+	}
+	if app.actions[a.name] != nil {
+		panic(fmt.Sprintf("streamer: action %q is registered twice", a.name))
+	}
+	app.actions[a.name] = a
+}
+
+func newAction[In any](name string, opts []Option) *action {
+	a := &action{
+		name: name, input: reflect.TypeFor[In](), attempts: DefaultAttempts, backoff: Exponential(time.Second),
+		deadline: DefaultDeadline, every: DefaultProgress, decode: decoder[In](),
+	}
+	for _, o := range opts {
+		o(a)
+	}
+	return a
+}
+
+// decoder reads and validates a payload.
+func decoder[In any]() func(json.RawMessage) (any, *Error) {
+	return func(payload json.RawMessage) (any, *Error) {
+		var in In
+		if err := wire.Decode(payload, &in); err != nil {
+			return nil, err
+		}
+		v, ok := any(&in).(interface{ Validate() error })
+		if !ok {
+			return in, nil
+		}
+		if err := v.Validate(); err != nil {
+			return nil, asInvalid(err)
+		}
+		return in, nil
+	}
+}
+
+// asInvalid makes a validation error of what Validate returned. Its text is
+// meant for the client.
+func asInvalid(err error) *Error {
+	if known, ok := err.(*Error); ok { //nolint:errorlint // a wrapped one may carry text that is not for the client
+		return known
+	}
+	return &Error{Code: wire.CodeValidation, Message: "the payload is not valid", Details: []wire.Detail{{Path: "payload", Reason: err.Error()}}}
+}
+
+// call runs the handler and returns its result as JSON. A panic of the handler,
+// or of its result's MarshalJSON, is an error.
+func (a *action) call(ctx context.Context, task *Task, in any) (data []byte, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			data, err = nil, &panicError{value: v, stack: debug.Stack()}
+		}
+	}()
+	out, err := a.run(ctx, task, in)
+	if err != nil {
+		return nil, err
+	}
+	if data, err = json.Marshal(out); err != nil {
+		return nil, Permanent(fmt.Errorf("marshal result: %w", err))
+	}
+	return data, nil
+}

@@ -1,0 +1,123 @@
+package streamer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	c "github.com/streamer-go/streamer/internal/contract"
+	"github.com/streamer-go/streamer/runtime/internal/keys"
+	"github.com/streamer-go/streamer/runtime/internal/request"
+	"github.com/streamer-go/streamer/runtime/internal/work"
+	"github.com/streamer-go/streamer/runtime/wire"
+)
+
+// conclude writes the verdict, and only then tells the watchers.
+func (p *processor) conclude(ctx context.Context, o *owner, it request.Item, v verdict) error {
+	o.send(ctx) // the last report is never dropped
+	if v.state == request.Pending {
+		return p.retry(ctx, o, it, v)
+	}
+	return p.end(ctx, o, it, v)
+}
+
+// end is the terminal write. It cannot fail for its size: the output is stored
+// before it, and error texts are cut.
+func (p *processor) end(ctx context.Context, o *owner, it request.Item, v verdict) error {
+	attrs := request.Attrs{
+		request.PEpoch: o.epoch, request.PNext: o.epoch + 1, request.PState: string(v.state),
+		c.AttrExpires: it.Retained, c.AttrBy: p.nonce(),
+	}
+	if v.state == request.Succeeded {
+		err := insist(ctx, func() error {
+			blob, err := storeBlob(ctx, p.store, o.key, keys.Output(o.epoch), v.output, it.Retained)
+			attrs[c.AttrOutput] = blob
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if out, err := p.write(ctx, o, request.End, v, attrs); err != nil || out == nil {
+		return err
+	}
+	if v.state == request.Failed {
+		p.log.Error("request is dead", "request", o.key, "action", it.Action, "attempt", it.Attempt, "code", v.err.Code)
+	}
+	cursor := wire.Cursor{Epoch: o.epoch + 1}
+	if v.state == request.Succeeded {
+		o.pushFinal(ctx, wire.AppendComplete(nil, o.id, cursor, v.output))
+	} else {
+		o.pushFinal(ctx, wire.AppendError(nil, o.id, v.err, &cursor))
+	}
+	return nil
+}
+
+// retry gives the request up until its next attempt. The wake message is a
+// hint: when it is lost, or the wait is longer than a queue can hold it, the
+// sweep starts the attempt.
+func (p *processor) retry(ctx context.Context, o *owner, it request.Item, v verdict) error {
+	at := time.Now().Add(v.after)
+	out, err := p.write(ctx, o, request.Retry, v, request.Attrs{
+		request.PEpoch: o.epoch, request.PNext: o.epoch + 1, c.AttrRunAt: at.UnixMilli(),
+		c.AttrDueAt: min(at.Add(retryGrace).UnixMilli(), it.Deadline), c.AttrBy: p.nonce(),
+	})
+	if err != nil || out == nil {
+		return err
+	}
+	if !out.OK { // the flag was raised in between
+		return p.end(ctx, o, it, verdict{state: request.Cancelled, err: &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}})
+	}
+	if err := p.wake.Wake(ctx, work.Hint{Key: o.key, Epoch: o.epoch + 1}, time.Until(at)); err != nil {
+		p.log.Warn("wake", "request", o.key, "error", err.Error())
+	}
+	return nil
+}
+
+// write carries out an owner's last transition, insisting for as long as the
+// function lives. A nil outcome means that the request was lost.
+func (p *processor) write(ctx context.Context, o *owner, t request.Transition, v verdict, attrs request.Attrs) (*request.Outcome, error) {
+	if s := o.snapshot(); s != nil {
+		attrs[c.AttrProgress] = s
+	}
+	if v.err != nil {
+		attrs[c.AttrFailure] = storedFailure(v.err).Attrs()
+	}
+	var out request.Outcome
+	if err := insist(ctx, func() (err error) { out, err = p.store.Do(ctx, t, o.key, attrs); return err }); err != nil {
+		return nil, err
+	}
+	if !out.OK && out.Item.Epoch != o.epoch {
+		p.log.Warn("request has another owner", "request", o.key, "epoch", o.epoch)
+		return nil, nil
+	}
+	if out.OK {
+		o.watchers = out.Item.Watchers
+	}
+	return &out, nil
+}
+
+// storedFailure keeps an item under its size: what is stored of an error.
+func storedFailure(e *Error) *request.Failure {
+	f := &request.Failure{Code: string(e.Code), Message: cut(e.Message, 256), Retryable: e.Retryable}
+	if raw, err := json.Marshal(e.Details); err == nil && len(e.Details) > 0 && len(raw) <= maxStoredMetadata {
+		f.Details = string(raw)
+	}
+	return f
+}
+
+// insist repeats what could not be done, for as long as the invocation lives.
+func insist(ctx context.Context, do func() error) error {
+	for wait := 100 * time.Millisecond; ; wait = min(wait*2, maxPause) {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w (last: %w)", ctx.Err(), err)
+		case <-time.After(wait):
+		}
+	}
+}

@@ -1,0 +1,254 @@
+package streamer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	c "github.com/streamer-go/streamer/internal/contract"
+	"github.com/streamer-go/streamer/runtime/internal/keys"
+	"github.com/streamer-go/streamer/runtime/internal/request"
+	"github.com/streamer-go/streamer/runtime/internal/work"
+	"github.com/streamer-go/streamer/runtime/wire"
+)
+
+// starter invokes the processor asynchronously.
+type starter interface {
+	Start(ctx context.Context, h work.Hint) error
+}
+
+// dueStore is what the dispatcher needs of the tables.
+type dueStore interface {
+	Do(ctx context.Context, t request.Transition, key string, p request.Attrs) (request.Outcome, error)
+	Get(ctx context.Context, key string) (request.Item, bool, error)
+	Due(ctx context.Context, shard string, before int64, page any) (due []string, next any, err error)
+}
+
+// dispatcher starts what is to be started. It has three sources (the stream,
+// the wake queue, the sweep) and never fails a batch on purpose: what it cannot
+// start now is due again later.
+type dispatcher struct {
+	store dueStore
+	start starter
+	wake  waker
+	log   *slog.Logger
+	nonce func() string
+}
+
+const (
+	parallel = 16
+	// startRetry is when a start that was refused is tried again.
+	startRetry = 5 * time.Second
+	// alreadyOffered is advance's answer for what waits for its start.
+	alreadyOffered = -1
+	// maxOfferBackoff bounds the time between two offers of one epoch.
+	maxOfferBackoff = 15 * time.Minute
+)
+
+// sourceEvent is any of the three: records of the stream or the queue, or the
+// schedule's input.
+type sourceEvent struct {
+	Sweep   string `json:"streamer"`
+	Records []struct {
+		Source string `json:"eventSource"`
+		Body   string `json:"body"`
+		Change struct {
+			New map[string]struct{ S, N string } `json:"NewImage"`
+		} `json:"dynamodb"`
+	} `json:"Records"`
+}
+
+// Invoke works off one event.
+func (d *dispatcher) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	var e sourceEvent
+	if err := json.Unmarshal(event, &e); err != nil {
+		return nil, fmt.Errorf("read event: %w", err)
+	}
+	if e.Sweep != "" {
+		return nil, d.sweep(ctx)
+	}
+	each(e.Records, func(i int) {
+		r := &e.Records[i]
+		switch r.Source {
+		case "aws:dynamodb":
+			image := r.Change.New
+			if image[c.AttrStart].N == image[c.AttrEpoch].N {
+				d.offered(ctx, image[c.AttrPK].S, image[c.AttrEpoch].N)
+			}
+		case "aws:sqs":
+			d.woken(ctx, r.Body)
+		default:
+			d.log.Error("record of an unknown source", "source", r.Source)
+		}
+	})
+	return []byte(`{"batchItemFailures":[]}`), nil
+}
+
+// offered reads a stream record.
+func (d *dispatcher) offered(ctx context.Context, key, epoch string) {
+	n, err := strconv.ParseInt(epoch, 10, 64)
+	if err != nil || key == "" {
+		d.log.Error("stream record without key or epoch", "request", key, "epoch", epoch)
+		return
+	}
+	d.started(ctx, work.Hint{Key: key, Epoch: n})
+}
+
+// started passes an offered request on to a processor. A start that is refused
+// comes back through the wake queue.
+func (d *dispatcher) started(ctx context.Context, h work.Hint) {
+	err := d.start.Start(ctx, h)
+	if err == nil {
+		return
+	}
+	d.log.Warn("start", "request", h.Key, "error", err.Error())
+	if err := d.wake.Wake(ctx, h, startRetry); err != nil {
+		d.log.Warn("wake", "request", h.Key, "error", err.Error()) // the sweep finds it
+	}
+}
+
+// woken reads a wake message, or the record of a processor that failed.
+func (d *dispatcher) woken(ctx context.Context, body string) {
+	var m struct {
+		work.Hint
+		Failed *work.Hint `json:"requestPayload"`
+	}
+	if err := json.Unmarshal([]byte(body), &m); err != nil {
+		d.log.Error("wake message is not readable", "error", err.Error())
+		return
+	}
+	h := m.Hint
+	if m.Failed != nil {
+		h = *m.Failed
+		d.log.Warn("processor failed", "request", h.Key, "epoch", h.Epoch)
+	}
+	if h.Key == "" || h.Push {
+		return // a push that failed is no state: its owner asks
+	}
+	again, err := d.advance(ctx, h.Key)
+	switch {
+	case err != nil:
+		d.log.Warn("advance", "request", h.Key, "error", err.Error())
+		again = startRetry
+	case again == alreadyOffered && m.Failed == nil:
+		d.started(ctx, h) // a claim of any other epoch is refused
+		return
+	}
+	if again > 0 {
+		if err := d.wake.Wake(ctx, h, again); err != nil {
+			d.log.Warn("wake", "request", h.Key, "error", err.Error())
+		}
+	}
+}
+
+// sweep looks at everything that is due: whatever hint was lost, here it is
+// found again.
+func (d *dispatcher) sweep(ctx context.Context) error {
+	before := time.Now().UnixMilli()
+	var mu sync.Mutex // guards failed
+	var failed error
+	each(make([]struct{}, c.DueShards), func(shard int) {
+		if err := d.sweepShard(ctx, keys.Shard(shard), before); err != nil {
+			mu.Lock()
+			failed = err
+			mu.Unlock()
+		}
+	})
+	return failed
+}
+
+func (d *dispatcher) sweepShard(ctx context.Context, shard string, before int64) error {
+	for page := any(nil); ; {
+		due, next, err := d.store.Due(ctx, shard, before, page)
+		if err != nil {
+			return err
+		}
+		each(due, func(i int) {
+			if _, err := d.advance(ctx, due[i]); err != nil {
+				d.log.Warn("advance", "request", due[i], "error", err.Error())
+			}
+		})
+		if next == nil {
+			return nil
+		}
+		page = next
+	}
+}
+
+// advance reads a request and does what its state asks for. It returns how
+// long to wait when it is too early, 0 when there is nothing to wait for, and
+// alreadyOffered when it waits for its start, not for us.
+func (d *dispatcher) advance(ctx context.Context, key string) (wait time.Duration, err error) {
+	it, found, err := d.store.Get(ctx, key)
+	if err != nil || !found {
+		return 0, err
+	}
+	now := time.Now()
+	next, at := request.Advance(it, now)
+	p := request.Attrs{request.PEpoch: it.Epoch, request.PBeat: it.Beat, request.PNext: it.Epoch + 1, c.AttrExpires: it.Retained}
+	switch next {
+	case request.Wait:
+		if it.State == request.Pending && it.Start == it.Epoch {
+			return alreadyOffered, nil
+		}
+		return time.UnixMilli(at).Sub(now), nil
+	case request.Again:
+		p[c.AttrDueAt] = offerDue(it, now).UnixMilli()
+		_, err := d.store.Do(ctx, request.Offer, key, p)
+		return 0, err
+	case request.Cancel:
+		return 0, d.end(ctx, request.AdvanceCancel, it, p)
+	case request.Fail:
+		p[c.AttrFailure] = storedFailure(spent(it, now)).Attrs()
+		return 0, d.end(ctx, request.AdvanceFail, it, p)
+	default:
+		return 0, nil
+	}
+}
+
+// offerDue backs off by the offers made, and never passes the deadline.
+func offerDue(it request.Item, now time.Time) time.Time {
+	wait := min(startGrace<<min(it.Offers, 8), maxOfferBackoff)
+	due, deadline := now.Add(wait), time.UnixMilli(it.Deadline)
+	if deadline.After(now) && due.After(deadline) {
+		return deadline
+	}
+	return due
+}
+
+// spent is why a request without owner fails.
+func spent(it request.Item, now time.Time) *Error {
+	switch {
+	case now.UnixMilli() >= it.Deadline:
+		return &Error{Code: wire.CodeTimeout, Message: "the request's deadline has passed"}
+	case it.Failure != nil && it.State == request.Pending:
+		return storedError(it)
+	default:
+		return &Error{Code: wire.CodeInternal, Message: "the last attempt ended without an outcome"}
+	}
+}
+
+func (d *dispatcher) end(ctx context.Context, t request.Transition, it request.Item, p request.Attrs) error {
+	p[c.AttrBy] = d.nonce()
+	out, err := d.store.Do(ctx, t, it.Key, p)
+	if err != nil || !out.OK {
+		return err
+	}
+	d.log.Error("request is dead", "request", it.Key, "action", it.Action, "attempt", it.Attempt, "event", t.Name)
+	return d.start.Start(ctx, work.Hint{Key: it.Key, Epoch: it.Epoch + 1, Push: true})
+}
+
+// each calls do for every index, sixteen at a time, and waits for all.
+func each[T any](items []T, do func(i int)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, parallel)
+	for i := range items {
+		slots <- struct{}{}
+		wg.Go(func() { defer func() { <-slots }(); do(i) })
+	}
+	wg.Wait()
+}

@@ -1,0 +1,52 @@
+package streamer
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+)
+
+// Parts are what the tests give the functions instead of AWS.
+type Parts struct {
+	Store interface {
+		requestStore
+		dueStore
+	}
+	Conns connections
+	Wake  waker
+	Start starter
+	Log   *slog.Logger
+	Out   io.Writer
+	Nonce func() string
+	Lease time.Duration
+}
+
+func NewRouter(app *App, p Parts) lambda.Handler {
+	return &router{
+		app: app, store: p.Store, conns: p.Conns, log: p.Log, nonce: p.Nonce, threshold: 5 * time.Second, timeout: 10 * time.Second,
+	}
+}
+
+func NewProcessor(app *App, p Parts) lambda.Handler {
+	return &processor{
+		app: app, store: p.Store, conns: p.Conns, wake: p.Wake, log: p.Log, nonce: p.Nonce, lease: p.Lease,
+		metrics: &metrics{out: p.Out, namespace: "Streamer"},
+	}
+}
+
+func NewDispatcher(p Parts) lambda.Handler {
+	return &dispatcher{store: p.Store, start: p.Start, wake: p.Wake, log: p.Log, nonce: p.Nonce}
+}
+
+// Message is the router without the event around the message.
+func Message(app *App, p Parts) func(ctx context.Context, body string) []byte {
+	r := NewRouter(app, p).(*router)
+	s := session{
+		Caller:     Caller{User: "u", Tenant: "t", Permissions: []string{"read"}},
+		connection: "c1", connected: time.Now(), expires: time.Now().Add(time.Hour),
+	}
+	return func(ctx context.Context, body string) []byte { return r.message(ctx, s, []byte(body)) }
+}

@@ -1,0 +1,224 @@
+package streamer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	c "github.com/streamer-go/streamer/internal/contract"
+	"github.com/streamer-go/streamer/runtime/internal/keys"
+	"github.com/streamer-go/streamer/runtime/internal/request"
+	"github.com/streamer-go/streamer/runtime/internal/work"
+	"github.com/streamer-go/streamer/runtime/wire"
+)
+
+// waker sends a hint that arrives after a delay.
+type waker interface {
+	Wake(ctx context.Context, h work.Hint, delay time.Duration) error
+}
+
+// processor runs one request per invocation and owns it by its epoch.
+type processor struct {
+	app     *App
+	store   requestStore
+	conns   connections
+	wake    waker
+	log     *slog.Logger
+	metrics *metrics
+	nonce   func() string
+	lease   time.Duration
+}
+
+// afterDeadline is when the sweep looks at a request whose function's deadline
+// has passed; retryGrace, at one whose wake message was lost.
+const (
+	afterDeadline = time.Minute
+	retryGrace    = time.Minute
+)
+
+// Invoke works off one hint. An error makes Lambda send the hint to the wake
+// queue, which costs a delay and nothing else.
+func (p *processor) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	var h work.Hint
+	if err := json.Unmarshal(payload, &h); err != nil {
+		return nil, fmt.Errorf("read hint: %w", err)
+	}
+	if h.Push {
+		return nil, p.pushOutcome(ctx, h.Key)
+	}
+	o, it, err := p.claim(ctx, h)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	return nil, p.work(ctx, o, it)
+}
+
+// pushOutcome tells the watchers how a request ended that had no owner.
+func (p *processor) pushOutcome(ctx context.Context, key string) error {
+	it, found, err := p.store.Get(ctx, key)
+	if err != nil || !found || !it.State.Terminal() {
+		return err
+	}
+	frame, err := terminalFrame(ctx, p.store, it)
+	if err != nil {
+		return err
+	}
+	p.owner(it).pushFinal(ctx, frame)
+	return nil
+}
+
+func (p *processor) owner(it request.Item) *owner {
+	_, _, id, _ := keys.Parse(it.Key) // we built it
+	return &owner{
+		store: p.store, conns: p.conns, log: p.log, key: it.Key, id: id, epoch: it.Epoch, lease: p.lease,
+		every: DefaultProgress, pause: DefaultProgress, signal: make(chan struct{}, 1), gone: map[string]bool{},
+		watchers: it.Watchers, lastBeat: time.Now(), cancel: func(error) {},
+	}
+}
+
+// claim takes ownership of what was offered. No owner means that there is
+// nothing to do: somebody else has it, or it has ended.
+func (p *processor) claim(ctx context.Context, h work.Hint) (*owner, request.Item, error) {
+	now := time.Now()
+	due := now.Add(afterDeadline)
+	if d, ok := ctx.Deadline(); ok {
+		due = d.Add(afterDeadline)
+	}
+	out, err := p.store.Do(ctx, request.Claim, h.Key, request.Attrs{
+		request.PEpoch: h.Epoch, request.PNext: h.Epoch + 1, c.AttrLease: now.Add(p.lease).UnixMilli(),
+		c.AttrDueAt: due.UnixMilli(), c.AttrBy: p.nonce(),
+	})
+	if err != nil || !out.OK {
+		return nil, out.Item, err
+	}
+	return p.owner(out.Item), out.Item, nil
+}
+
+// work runs the handler of a claimed request and writes what came of it.
+func (p *processor) work(ctx context.Context, o *owner, it request.Item) error {
+	a := p.app.actions[it.Action]
+	started := time.Now()
+	var v verdict
+	switch {
+	case it.Cancel:
+		v = verdict{state: request.Cancelled, err: &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}}
+	case started.UnixMilli() >= it.Deadline:
+		v = verdict{state: request.Failed, err: &Error{Code: wire.CodeTimeout, Message: "the request's deadline has passed"}}
+	case it.Attempt > it.Max:
+		v = verdict{state: request.Failed, err: &Error{Code: wire.CodeInternal, Message: "every attempt ended without an outcome"}}
+	case a == nil:
+		// A deployment may be under way: the router knew the action already.
+		err := &Error{Code: wire.CodeInvalidAction, Message: "there is no action " + it.Action, Retryable: true}
+		v = p.judge(it, &action{backoff: Exponential(10 * time.Second)}, nil, err, nil)
+	default:
+		v = p.handle(ctx, o, it, a)
+	}
+	if v.lost {
+		p.log.Warn("request has another owner", "request", o.key, "epoch", o.epoch)
+		return nil
+	}
+	p.metrics.attempt(it.Action, v, time.Since(started), it.Attempt)
+	return p.conclude(ctx, o, it, v)
+}
+
+// handle runs the handler while the owner beats.
+func (p *processor) handle(ctx context.Context, o *owner, it request.Item, a *action) verdict {
+	tenant, user, id, _ := keys.Parse(it.Key)
+	o.every, o.pause = a.every, a.every
+	raw, err := loadBlob(ctx, p.store, it.Key, it.Input)
+	if err != nil {
+		return p.judge(it, a, nil, err, nil)
+	}
+	var ord order
+	if err := json.Unmarshal(raw, &ord); err != nil {
+		return p.judge(it, a, nil, Permanent(fmt.Errorf("read input: %w", err)), nil)
+	}
+	in, bad := a.decodeSafely(ord.Payload, p.log)
+	if bad != nil { // the router accepted it: its version of the type was another
+		bad.Retryable = true
+		return p.judge(it, a, nil, bad, nil)
+	}
+	hctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	hctx, release := context.WithDeadlineCause(hctx, handlerDeadline(ctx, it), ErrDeadline)
+	defer release()
+	o.cancel = cancel
+	call := Call{
+		ID: id, Action: a.name, Metadata: ord.Metadata, Attempt: int(it.Attempt), Deadline: time.UnixMilli(it.Deadline),
+		Caller: Caller{User: user, Tenant: tenant, Permissions: ord.Permissions},
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() { defer close(stopped); o.run(ctx, stop) }()
+	data, err := a.call(withCall(hctx, &call), &Task{call: call, owner: o, log: p.log}, in)
+	close(stop)
+	<-stopped
+	return p.judge(it, a, data, err, context.Cause(hctx))
+}
+
+// handlerDeadline leaves the function time to write down what came of it.
+func handlerDeadline(ctx context.Context, it request.Item) time.Time {
+	end := time.UnixMilli(it.Deadline)
+	if d, ok := ctx.Deadline(); ok {
+		margin := min(10*time.Second, time.Until(d)/5)
+		if d = d.Add(-margin); d.Before(end) {
+			end = d
+		}
+	}
+	return end
+}
+
+// verdict is what came of an attempt.
+type verdict struct {
+	state  request.State // terminal, or PENDING for another attempt
+	output []byte
+	err    *Error
+	after  time.Duration // until the next attempt
+	lost   bool
+}
+
+// judge reads the handler's verdict from what it returned.
+func (p *processor) judge(it request.Item, a *action, data []byte, err, cause error) verdict {
+	if errors.Is(cause, ErrLost) {
+		return verdict{lost: true}
+	}
+	if err == nil {
+		return p.succeed(it, data)
+	}
+	if errors.Is(cause, ErrCancelled) {
+		return verdict{state: request.Cancelled, err: &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}}
+	}
+	var known *Error
+	isKnown := errors.As(err, &known)
+	if !isKnown {
+		ref := reference()
+		logFailure(p.log, err, "action", it.Action, "request", it.Key, "attempt", it.Attempt, "reference", ref)
+		if errors.Is(cause, ErrDeadline) {
+			err = fmt.Errorf("%w: %w", ErrDeadline, err)
+		}
+		known = public(err, ref)
+	}
+	var permanent *permanentError
+	var later *retryError
+	after := a.backoff(int(it.Attempt))
+	if errors.As(err, &later) {
+		after = later.after
+	}
+	final := errors.As(err, &permanent) || (isKnown && !known.Retryable && later == nil) ||
+		it.Attempt >= it.Max || time.Now().Add(after).UnixMilli() >= it.Deadline
+	if final {
+		return verdict{state: request.Failed, err: known}
+	}
+	return verdict{state: request.Pending, err: known, after: after}
+}
+
+// succeed checks that the result can be delivered.
+func (p *processor) succeed(it request.Item, data []byte) verdict {
+	_, _, id, _ := keys.Parse(it.Key)
+	if n := len(wire.AppendComplete(nil, id, wire.Cursor{Epoch: it.Epoch + 1}, data)); n > wire.MaxMessage {
+		return verdict{state: request.Failed, err: tooLarge(n)}
+	}
+	return verdict{state: request.Succeeded, output: data}
+}
