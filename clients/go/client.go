@@ -1,0 +1,207 @@
+// Package client calls Streamer actions from Go over one WebSocket.
+//
+// A Conn is safe for concurrent use: calls share the socket and are told apart
+// by their ids. It imports runtime/wire alone.
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/coder/websocket"
+
+	"github.com/streamer-go/streamer/runtime/wire"
+)
+
+// ErrClosed is returned by calls whose connection has ended before they had.
+var ErrClosed = errors.New("the connection is closed")
+
+// Options of Dial.
+type Options struct {
+	// HTTPClient makes the handshake. Default http.DefaultClient.
+	HTTPClient *http.Client
+}
+
+// Conn is an open connection.
+type Conn struct {
+	ws     *websocket.Conn
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the reader has ended
+
+	mu    sync.Mutex // guards calls and ended
+	calls map[string]*call
+	ended error
+}
+
+// call is a request under way. The reader never waits for who reads frames, or
+// one slow reader would hold up the others.
+type call struct {
+	mu     sync.Mutex // guards frames
+	frames []wire.Frame
+	signal chan struct{}
+}
+
+// Dial connects to the URL of a stage with a token.
+func Dial(ctx context.Context, url, token string, o Options) (*Conn, error) {
+	ws, resp, err := websocket.Dial( //nolint:bodyclose // of the upgrade, or closed by Dial
+		ctx, url, &websocket.DialOptions{
+			HTTPClient: o.HTTPClient, HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}, Subprotocols: []string{wire.Protocol},
+		})
+	if err != nil {
+		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
+			return nil, fmt.Errorf("connect to %s: answered %s: %w", url, resp.Status, err)
+		}
+		return nil, fmt.Errorf("connect to %s: %w", url, err)
+	}
+	ws.SetReadLimit(wire.MaxMessage)
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &Conn{ws: ws, cancel: cancel, done: make(chan struct{}), calls: map[string]*call{}}
+	go c.read(ctx)
+	return c, nil
+}
+
+// Close ends the connection and every call on it.
+func (c *Conn) Close() error {
+	err := c.ws.Close(websocket.StatusNormalClosure, "")
+	c.cancel()
+	<-c.done
+	return err
+}
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Message is a request. ID is made when it is empty.
+type Message struct {
+	ID       string
+	Action   string
+	Payload  any
+	Metadata any
+}
+
+// Call sends a message and waits for its last frame: response or complete. An
+// error frame is returned as *wire.Error. each, when it is not nil, is given
+// every frame in order, the last one too.
+func (c *Conn) Call(ctx context.Context, m Message, each func(wire.Frame)) (wire.Frame, error) {
+	if m.ID == "" {
+		m.ID = rand.Text()
+	}
+	body, err := json.Marshal(struct {
+		ID       string `json:"id"`
+		Action   string `json:"action"`
+		Payload  any    `json:"payload,omitempty"`
+		Metadata any    `json:"metadata,omitempty"`
+	}(m))
+	if err != nil {
+		return wire.Frame{}, fmt.Errorf("call %s: %w", m.Action, err)
+	}
+	k, err := c.register(m.ID)
+	if err != nil {
+		return wire.Frame{}, fmt.Errorf("call %s: %w", m.Action, err)
+	}
+	defer c.forget(m.ID)
+	if err := c.ws.Write(ctx, websocket.MessageText, body); err != nil {
+		return wire.Frame{}, fmt.Errorf("call %s: %w", m.Action, err)
+	}
+	for {
+		f, err := c.next(ctx, k)
+		if err != nil {
+			return f, fmt.Errorf("call %s: %w", m.Action, err)
+		}
+		if each != nil {
+			each(f)
+		}
+		switch f.Type {
+		case wire.TypeResponse, wire.TypeComplete:
+			return f, nil
+		case wire.TypeError:
+			return f, f.Err()
+		}
+	}
+}
+
+func (c *Conn) register(id string) (*call, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ended != nil:
+		return nil, c.ended
+	case c.calls[id] != nil:
+		return nil, fmt.Errorf("id %s is under way on this connection", id)
+	}
+	k := &call{signal: make(chan struct{}, 1)}
+	c.calls[id] = k
+	return k, nil
+}
+
+func (c *Conn) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.calls, id)
+}
+
+func (c *Conn) next(ctx context.Context, k *call) (wire.Frame, error) {
+	for {
+		if f, ok := k.take(); ok {
+			return f, nil
+		}
+		select {
+		case <-k.signal:
+		case <-ctx.Done():
+			return wire.Frame{}, context.Cause(ctx)
+		case <-c.done:
+			if f, ok := k.take(); ok {
+				return f, nil
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return wire.Frame{}, c.ended
+		}
+	}
+}
+
+func (k *call) take() (wire.Frame, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.frames) == 0 {
+		return wire.Frame{}, false
+	}
+	f := k.frames[0]
+	k.frames = k.frames[1:]
+	return f, true
+}
+
+func (c *Conn) read(ctx context.Context) {
+	defer close(c.done)
+	for {
+		_, body, err := c.ws.Read(ctx)
+		if err != nil {
+			c.mu.Lock()
+			c.ended = fmt.Errorf("%w: %w", ErrClosed, err)
+			c.mu.Unlock()
+			return
+		}
+		var f wire.Frame
+		if f.Decode(body) != nil || f.RequestID == "" {
+			continue // a frame of a later version, or one that is nobody's
+		}
+		c.mu.Lock()
+		k := c.calls[f.RequestID]
+		c.mu.Unlock()
+		if k == nil {
+			continue
+		}
+		k.mu.Lock()
+		k.frames = append(k.frames, f)
+		k.mu.Unlock()
+		select {
+		case k.signal <- struct{}{}:
+		default:
+		}
+	}
+}

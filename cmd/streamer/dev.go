@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// tokenLife is how long the token that dev prints is good for.
+const tokenLife = 24 * time.Hour
+
+// dev keeps a system up until it is interrupted.
+func dev(ctx context.Context, o options, p *printer) (err error) {
+	begun := time.Now()
+	p.say("Standing up %s …", o.dir)
+	s, err := start(ctx, o, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	keys := s.Cloud.Credentials()
+	ready := event{
+		Type: "ready", URL: s.URL, Outputs: s.Outputs,
+		Cloud: &cloudInfo{Endpoint: s.Cloud.Endpoint(), Region: "us-east-1", AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey},
+	}
+	p.say("Up after %s.\n\nWebSocket   %s", time.Since(begun).Round(10*time.Millisecond), s.URL)
+	if s.Verifies {
+		var permissions []string
+		if o.permissions != "" {
+			permissions = strings.Split(o.permissions, ",")
+		}
+		if ready.Token, err = s.Keys.Token(o.user, o.tenant, permissions, tokenLife); err != nil {
+			return err
+		}
+		p.say("Token       %s\n            (user %s, good for %s; header Authorization: Bearer …, or subprotocols streamer.v1, bearer.…)", ready.Token, o.user, tokenLife)
+	} else {
+		p.say("Token       none: the program verifies with a key that is not the development key")
+	}
+	p.say("\nFor AWS SDKs and tools:\n  AWS_ENDPOINT_URL=%s AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s",
+		ready.Cloud.Endpoint, keys.AccessKeyID, keys.SecretAccessKey)
+	for name, value := range s.Outputs {
+		if name != "url" {
+			p.say("  %s = %v", name, value)
+		}
+	}
+	p.say("\nCtrl-C ends it and leaves nothing behind.")
+	p.event(ready)
+	<-ctx.Done()
+	return nil
+}

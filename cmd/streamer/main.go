@@ -1,0 +1,147 @@
+// Command streamer stands a Streamer system up on this machine.
+//
+//	streamer demo [dir]   runs the reports example, sends it two requests, ends
+//	streamer dev [dir]    stands the program in dir up and keeps it up
+//
+// Exit codes: 0 done, 1 the job failed, 2 bad usage, 3 does not compile.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/streamer-go/streamer/internal/devhost"
+	"github.com/streamer-go/streamer/localcloud"
+	"github.com/streamer-go/streamer/localcloud/deploy"
+)
+
+const usage = `usage:
+  streamer demo [flags] [dir]   run the example in dir (default ./examples/reports), send it a quick
+                                request and a long one, print the results, and end
+  streamer dev  [flags] [dir]   stand the Pulumi program in dir (default .) up and keep it up until
+                                Ctrl-C; print the URL, a token, and the endpoint and keys of the cloud
+
+flags:
+  -json    one JSON object a line on stdout, for programs
+  -v       also what the functions log
+  -out     demo: the directory for the report (default ./reports-out)
+  -user, -tenant, -permissions   dev: what the token says (permissions separated by commas)
+  -concurrency                   dev: concurrent executions of the account (default 1000)
+`
+
+// notCompiled is in what the program says when the component could not build
+// the handlers.
+const notCompiled = " does not build:"
+
+// Exit codes.
+const (
+	exitDone = iota
+	exitFailed
+	exitUsage
+	exitCompile
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// options are the flags of both commands.
+type options struct {
+	json, verbose             bool
+	out                       string
+	user, tenant, permissions string
+	concurrency               int
+	dir                       string
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	command, fallback := demo, "./examples/reports"
+	switch args[0] {
+	case "demo":
+	case "dev":
+		command, fallback = dev, "."
+	case "help", "-h", "--help":
+		fmt.Fprint(stdout, usage)
+		return exitDone
+	default:
+		fmt.Fprintf(stderr, "streamer: there is no command %q\n%s", args[0], usage)
+		return exitUsage
+	}
+	o, err := parse(args, fallback, stderr)
+	if err != nil {
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := newPrinter(o, stdout, stderr)
+	code := exitCode(p, command(ctx, o, p))
+	p.event(event{Type: "exit", Code: &code})
+	return code
+}
+
+func parse(args []string, fallback string, stderr io.Writer) (options, error) {
+	var o options
+	// A set of our own: Pulumi's SDK registers flags on the global one.
+	f := flag.NewFlagSet("streamer "+args[0], flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() { fmt.Fprint(stderr, usage) }
+	f.BoolVar(&o.json, "json", false, "")
+	f.BoolVar(&o.verbose, "v", false, "")
+	f.StringVar(&o.out, "out", "reports-out", "")
+	f.StringVar(&o.user, "user", "dev", "")
+	f.StringVar(&o.tenant, "tenant", "", "")
+	f.StringVar(&o.permissions, "permissions", "", "")
+	f.IntVar(&o.concurrency, "concurrency", 0, "")
+	o.dir = fallback
+	rest := args[1:]
+	for { // flags may stand on either side of the directory
+		if err := f.Parse(rest); err != nil {
+			return o, err
+		}
+		if f.NArg() == 0 {
+			return o, nil
+		}
+		if o.dir != fallback {
+			err := fmt.Errorf("one directory at most, got %q and %q", o.dir, f.Arg(0))
+			fmt.Fprintf(stderr, "streamer: %v\n", err)
+			return o, err
+		}
+		o.dir, rest = f.Arg(0), f.Args()[1:]
+	}
+}
+
+// exitCode prints why a command failed.
+func exitCode(p *printer, err error) int {
+	var build *devhost.BuildError
+	var program *deploy.Error
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return exitDone
+	case errors.As(err, &build):
+		p.failed(err)
+		return exitCompile
+	case errors.As(err, &program) && strings.Contains(program.Program, notCompiled):
+		p.failed(err)
+		return exitCompile
+	default:
+		p.failed(err)
+		return exitFailed
+	}
+}
+
+// start stands the system up.
+func start(ctx context.Context, o options, p *printer) (*devhost.System, error) {
+	return devhost.Start(ctx, devhost.Options{
+		Dir: o.dir, Log: p.program,
+		Cloud: localcloud.Config{Concurrency: o.concurrency, Log: p.function},
+	})
+}
