@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/streamer-go/streamer/internal/devhost"
 )
 
 // tokenLife is how long the token that dev prints is good for.
@@ -44,8 +46,22 @@ func dev(ctx context.Context, o options, p *printer) (err error) {
 			p.say("  %s = %v", name, value)
 		}
 	}
-	p.say("\nCtrl-C ends it and leaves nothing behind.")
+	p.say("\nEdit %s and it is built again. Ctrl-C ends it and leaves nothing behind.", o.dir)
 	p.event(ready)
-	<-ctx.Done()
+	watch(ctx, o.dir, func() { rebuild(ctx, s, p) })
 	return nil
+}
+
+// rebuild brings the system to what the sources say now. Connections stay, and
+// so does what is stored; what runs finishes on the old code.
+func rebuild(ctx context.Context, s *devhost.System, p *printer) {
+	begun := time.Now()
+	switch err := s.Update(ctx); {
+	case ctx.Err() != nil:
+	case err != nil:
+		p.failed(err)
+	default:
+		p.event(event{Type: "rebuilt", URL: s.URL, Outputs: s.Outputs})
+		p.say("Rebuilt after %s.", time.Since(begun).Round(10*time.Millisecond))
+	}
 }

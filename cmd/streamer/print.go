@@ -14,7 +14,7 @@ import (
 
 // event is a line of -json.
 type event struct {
-	Type    string          `json:"type"` // ready, frame, result, failed, log, exit
+	Type    string          `json:"type"` // ready, frame, rebuilt, result, failed, exit
 	URL     string          `json:"url,omitempty"`
 	Token   string          `json:"token,omitempty"`
 	Cloud   *cloudInfo      `json:"cloud,omitempty"`
