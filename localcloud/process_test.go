@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	_ "github.com/aws/aws-sdk-go-v2/config" // testdata/writer is built with it
 	sdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"github.com/streamer-go/streamer/localcloud"
