@@ -322,3 +322,16 @@ func write(t *testing.T, path, content string) {
 		t.Fatal(err)
 	}
 }
+
+func TestNameThatAWSWouldRefuse(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", strings.Repeat("n", 46), "a.b", "a b"} {
+		err := (&cloud{}).run(func(ctx *pulumi.Context) error {
+			_, err := component.NewStreamerWith(ctx, name, minimal(), noEnv, fakeBuild)
+			return err
+		})
+		if err == nil || !strings.Contains(err.Error(), "of the component may have 1 to 45") {
+			t.Errorf("name %q: %v", name, err)
+		}
+	}
+}

@@ -1,13 +1,21 @@
 package component
 
 import (
+	"fmt"
 	"os"
+	"regexp"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/apigatewayv2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 
 	"github.com/streamer-go/streamer/internal/contract"
 )
+
+// maxName leaves room for what follows it: "-dispatcher" and the eight
+// characters of Pulumi's own, in the 64 that Lambda and IAM allow.
+const maxName = 64 - len("-dispatcher") - 8
+
+var instanceName = regexp.MustCompile(fmt.Sprintf("^[A-Za-z0-9_-]{1,%d}$", maxName))
 
 // Type is the token of the component.
 const Type = "streamer:index:Streamer"
@@ -55,6 +63,9 @@ func NewStreamer(ctx *pulumi.Context, name string, args *StreamerArgs, opts ...p
 }
 
 func newStreamer(ctx *pulumi.Context, name string, args *StreamerArgs, b builder, opts ...pulumi.ResourceOption) (*Streamer, error) {
+	if !instanceName.MatchString(name) {
+		return nil, fmt.Errorf("streamer: the name %q of the component may have 1 to %d letters, digits, _ and -: functions and roles are named after it", name, maxName)
+	}
 	set, err := args.settle(b.getenv)
 	if err != nil {
 		return nil, err

@@ -83,7 +83,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := newPrinter(o, stdout, stderr)
-	code := exitCode(p, command(ctx, o, p))
+	err = command(ctx, o, p)
+	if args[0] == "dev" && errors.Is(err, context.Canceled) {
+		err = nil // Ctrl-C is how dev ends, while it starts too
+	}
+	code := exitCode(p, err)
 	p.event(event{Type: "exit", Code: &code})
 	return code
 }
@@ -124,7 +128,7 @@ func exitCode(p *printer, err error) int {
 	var build *devhost.BuildError
 	var program *deploy.Error
 	switch {
-	case err == nil, errors.Is(err, context.Canceled):
+	case err == nil:
 		return exitDone
 	case errors.As(err, &build):
 		p.failed(err)

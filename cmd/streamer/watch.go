@@ -42,18 +42,22 @@ type state struct {
 	size     int64
 }
 
-// sources lists what a program is built from: Go files, what they embed is not
-// known here, so all files but hidden ones.
+// unwatched are directories that hold what was built or fetched, not sources.
+var unwatched = map[string]bool{"bin": true, "coverage": true, "node_modules": true, "reports-out": true, "vendor": true}
+
+// sources lists what a program is built from. What it embeds is not known here,
+// so that is every file but hidden ones.
 func sources(dir string) map[string]state {
 	files := map[string]state{}
 	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // a file that went away meanwhile
 		}
-		if path != dir && strings.HasPrefix(entry.Name(), ".") {
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
+		hidden := path != dir && strings.HasPrefix(entry.Name(), ".")
+		switch {
+		case entry.IsDir() && (hidden || unwatched[entry.Name()]):
+			return fs.SkipDir
+		case hidden:
 			return nil
 		}
 		if entry.Type().IsRegular() {

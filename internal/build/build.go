@@ -107,6 +107,8 @@ func compile(ctx context.Context, kept string, p Package, t Target) ([]byte, err
 	}
 	cmd := exec.CommandContext(ctx, "go", arguments(out, p, t)...)
 	cmd.Env = environment(p, t)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go ends its compilers
+	cmd.WaitDelay = 2 * time.Second
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 
@@ -44,7 +44,8 @@ type Options struct {
 
 // System is a program that was stood up.
 type System struct {
-	Cloud   *localcloud.Cloud
+	Cloud *localcloud.Cloud
+	// Outputs are the program's exports; secret ones print and marshal as [secret].
 	Outputs map[string]any
 	URL     string
 	Keys    *Keys
@@ -154,8 +155,8 @@ func (s *System) Update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Outputs = plain(result.Outputs)
-	s.URL, _ = s.Outputs["url"].(string)
+	s.Outputs = result.Outputs
+	s.URL, _ = plain(s.Outputs["url"]).(string)
 	s.Verifies = s.verifies()
 	if s.URL == "" {
 		return fmt.Errorf("start %s: the program exports no url; have it say ctx.Export(\"url\", s.URL)", s.project.name)
@@ -168,6 +169,8 @@ func build(ctx context.Context, dir, binary string) error {
 	cmd.Dir = dir
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go ends its compilers
+	cmd.WaitDelay = 2 * time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -180,14 +183,12 @@ func build(ctx context.Context, dir, binary string) error {
 	return nil
 }
 
-func plain(outputs map[string]any) map[string]any {
-	out := maps.Clone(outputs)
-	for k, v := range out {
-		if secret, ok := v.(deploy.Secret); ok {
-			out[k] = secret.Value
-		}
+// plain is an output's value, secret or not.
+func plain(output any) any {
+	if secret, ok := output.(deploy.Secret); ok {
+		return secret.Value
 	}
-	return out
+	return output
 }
 
 // verifies looks for our key among those that the functions were given.

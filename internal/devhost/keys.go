@@ -64,16 +64,21 @@ func makeKey(dir, path string) ([]byte, error) {
 		return nil, err
 	}
 	raw := pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
-	// O_EXCL: of two that start at once, one makes the key and the other reads it.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return os.ReadFile(path)
-	}
+	// Written aside and linked: of two that start at once, one makes the key and
+	// the other reads it whole.
+	f, err := os.CreateTemp(dir, "new-")
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = os.Remove(f.Name()) }()
 	_, err = f.Write(raw)
-	return raw, errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if err = os.Link(f.Name(), path); errors.Is(err, os.ErrExist) {
+		return os.ReadFile(path)
+	}
+	return raw, err
 }
 
 // PublicPEM is the public half.

@@ -64,6 +64,9 @@ type Secret struct{ Value any }
 // String hides the value.
 func (Secret) String() string { return "[secret]" }
 
+// MarshalText hides it in JSON too.
+func (Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
+
 // Unknown is an output that a preview cannot tell.
 type Unknown struct{}
 
