@@ -86,10 +86,10 @@ func saveReport(f wire.Frame, dir string, p *printer) error {
 		return fmt.Errorf("save report: %w", err)
 	}
 	var files []string
-	for name, text := range map[string]string{"report.html": report.HTML, "report.csv": report.CSV} {
-		path, err := filepath.Abs(filepath.Join(dir, name))
+	for _, file := range []struct{ name, text string }{{"report.html", report.HTML}, {"report.csv", report.CSV}} {
+		path, err := filepath.Abs(filepath.Join(dir, file.name))
 		if err == nil {
-			err = os.WriteFile(path, []byte(text), 0o644)
+			err = os.WriteFile(path, []byte(file.text), 0o644)
 		}
 		if err != nil {
 			return fmt.Errorf("save report: %w", err)
