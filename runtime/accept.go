@@ -78,8 +78,8 @@ func (r *router) again(ctx context.Context, s session, m wire.Message, it reques
 	case !bytes.Equal(it.Print, print):
 		return wire.AppendError(nil, m.ID, &Error{Code: wire.CodeConflict, Message: "the id was used for another request"}, nil)
 	}
-	if _, watched := it.Watchers[s.connection]; !watched && !it.State.Terminal() && len(it.Watchers) < maxWatchers {
-		out, err := r.store.Do(ctx, request.Watch, it.Key, request.Attrs{request.PWatcher: s.connection, request.PWatchEnd: s.expires.Unix()})
+	if _, watched := it.Watchers[s.connection]; !watched && !it.State.Terminal() {
+		out, err := r.store.Do(ctx, request.Watch, it.Key, watch(s, it))
 		if err != nil {
 			return r.unavailable(m.ID, it.Key, err)
 		}
@@ -96,6 +96,24 @@ func (r *router) again(ctx context.Context, s session, m wire.Message, it reques
 		return r.unavailable(m.ID, it.Key, err)
 	}
 	return frame
+}
+
+// watch are the parameters that make the session's connection a watcher. When
+// there are too many, the one whose token ends first makes room: a client that
+// connects again and again leaves those behind.
+func watch(s session, it request.Item) request.Attrs {
+	p := request.Attrs{request.PWatcher: s.connection, request.PWatchEnd: s.expires.Unix()}
+	if len(it.Watchers) < maxWatchers {
+		return p
+	}
+	first := ""
+	for id, until := range it.Watchers {
+		if first == "" || until < it.Watchers[first] {
+			first = id
+		}
+	}
+	p[request.PUnwatch] = first
+	return p
 }
 
 func (r *router) unavailable(id, key string, err error) []byte {

@@ -30,6 +30,7 @@ type action struct {
 	backoff  Backoff
 	deadline time.Duration
 	every    time.Duration
+	// What in is: a pointer to the input.
 	estimate func(in any) time.Duration // nil: quick
 	decode   func(json.RawMessage) (any, *Error)
 	run      func(ctx context.Context, task *Task, in any) (any, error)
@@ -48,7 +49,7 @@ const (
 // options make no sense, for that is a mistake of the program.
 func Handle[In, Out any](app *App, name string, handler func(context.Context, In) (Out, error), opts ...Option) {
 	a := newAction[In](name, opts)
-	a.run = func(ctx context.Context, _ *Task, in any) (any, error) { return handler(ctx, in.(In)) }
+	a.run = func(ctx context.Context, _ *Task, in any) (any, error) { return handler(ctx, *in.(*In)) }
 	app.add(a)
 }
 
@@ -57,7 +58,7 @@ func Handle[In, Out any](app *App, name string, handler func(context.Context, In
 func HandleTask[In, Out any](app *App, name string, handler func(context.Context, *Task, In) (Out, error), opts ...Option) {
 	a := newAction[In](name, opts)
 	a.long = true
-	a.run = func(ctx context.Context, t *Task, in any) (any, error) { return handler(ctx, t, in.(In)) }
+	a.run = func(ctx context.Context, t *Task, in any) (any, error) { return handler(ctx, t, *in.(*In)) }
 	app.add(a)
 }
 
@@ -84,14 +85,21 @@ func newAction[In any](name string, opts []Option) *action {
 	return a
 }
 
-// decoder reads and validates a payload.
+type validator interface{ Validate() error }
+
+// decoder reads and validates a payload. The method may be the input's or its
+// pointer's.
 func decoder[In any]() func(json.RawMessage) (any, *Error) {
+	pointer := reflect.TypeFor[In]().Kind() == reflect.Pointer
 	return func(payload json.RawMessage) (any, *Error) {
-		var in In
-		if err := wire.Decode(payload, &in); err != nil {
+		in := new(In)
+		if err := wire.Decode(payload, in); err != nil {
 			return nil, err
 		}
-		v, ok := any(&in).(interface{ Validate() error })
+		v, ok := any(in).(validator)
+		if pointer && !reflect.ValueOf(in).Elem().IsNil() {
+			v, ok = any(*in).(validator)
+		}
 		if !ok {
 			return in, nil
 		}

@@ -44,6 +44,17 @@ func CallFrom(ctx context.Context) Call {
 // CallerFrom returns who sent the request that the context belongs to.
 func CallerFrom(ctx context.Context) Caller { return CallFrom(ctx).Caller }
 
-func withCall(ctx context.Context, c *Call) context.Context {
-	return context.WithValue(ctx, callKey{}, c)
+// callContext carries the call of a handler.
+type callContext struct {
+	context.Context
+	call Call
 }
+
+func (c *callContext) Value(key any) any {
+	if key == (callKey{}) {
+		return &c.call
+	}
+	return c.Context.Value(key)
+}
+
+func withCall(ctx context.Context, c Call) context.Context { return &callContext{ctx, c} }

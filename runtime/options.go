@@ -72,6 +72,6 @@ func EstimateBy[In any](f func(In) time.Duration) Option {
 		if want := reflect.TypeFor[In](); want != a.input {
 			panic(fmt.Sprintf("streamer: action %q takes %v, EstimateBy takes %v", a.name, a.input, want))
 		}
-		a.estimate = func(in any) time.Duration { return f(in.(In)) }
+		a.estimate = func(in any) time.Duration { return f(*in.(*In)) }
 	}
 }

@@ -152,7 +152,7 @@ func (p *processor) handle(ctx context.Context, o *owner, it request.Item, a *ac
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() { defer close(stopped); o.run(ctx, stop) }()
-	data, err := a.call(withCall(hctx, &call), &Task{call: call, owner: o, log: p.log}, in)
+	data, err := a.call(withCall(hctx, call), &Task{call: call, owner: o, log: p.log}, in)
 	close(stop)
 	<-stopped
 	return p.judge(it, a, data, err, context.Cause(hctx))

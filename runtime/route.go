@@ -169,7 +169,7 @@ func (a *action) safely(log *slog.Logger, do func()) (bad *Error) {
 func (r *router) quick(ctx context.Context, s session, m wire.Message, a *action, in any) []byte {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	ctx = withCall(ctx, &Call{ID: m.ID, Action: a.name, Metadata: m.Metadata, Caller: s.Caller})
+	ctx = withCall(ctx, Call{ID: m.ID, Action: a.name, Metadata: m.Metadata, Caller: s.Caller})
 	data, err := a.call(ctx, nil, in)
 	if err != nil {
 		return wire.AppendError(nil, m.ID, r.failure(a, m.ID, err), nil)

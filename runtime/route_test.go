@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -202,6 +203,21 @@ func TestAcceptStoresOnce(t *testing.T) {
 		f := s.says(alice, `{"id":"r1","action":"task","payload":{"text":"a"}}`)
 		if f.Type != wire.TypeComplete || string(f.Data) != `{"text":"a"}` || f.Epoch != 2 {
 			t.Errorf("after its end: %+v", f)
+		}
+	})
+}
+
+func TestOldWatchersMakeRoom(t *testing.T) {
+	t.Parallel()
+	bubble(t, handlers(), func(t *testing.T, s *system) {
+		key := s.accept("r1", "task", `{}`)
+		for i := range 20 {
+			<-time.After(time.Minute)
+			s.says(client{"alice", "acme", fmt.Sprint("d", i), "", time.Hour}, `{"id":"r1","action":"task","payload":{}}`)
+		}
+		w := s.store.item(key).Watchers
+		if len(w) != 8 || w["d19"] == 0 || w["d12"] == 0 || w["c1"] != 0 {
+			t.Errorf("%v", w)
 		}
 	})
 }

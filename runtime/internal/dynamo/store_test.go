@@ -115,11 +115,12 @@ func params(r *rand.Rand, t request.Transition) request.Attrs {
 		request.PEpoch: r.Int64N(2), request.PNext: r.Int64N(4), request.PBeat: r.Int64N(2),
 		request.PState: pick(r, request.Succeeded, request.Failed, request.Cancelled), c.AttrBeat: r.Int64N(4),
 		c.AttrLease: r.Int64N(99), c.AttrDueAt: r.Int64N(99), c.AttrRunAt: r.Int64N(99), c.AttrExpires: r.Int64N(99),
-		request.PWatcher: fmt.Sprintf("c%d=/+", r.IntN(3)), request.PWatchEnd: r.Int64N(99),
+		request.PWatcher: []string{"c0", "c1", "c2=/+"}[r.IntN(3)], request.PWatchEnd: r.Int64N(99),
 	}
 	for name, v := range map[string]any{
 		c.AttrProgress: (&request.Snapshot{Epoch: 2, Seq: 3, Percentage: 12.34, Message: "m", Metadata: `{"a":1}`}).Attrs(),
 		c.AttrFailure:  (&request.Failure{Code: "C", Message: "m", Retryable: true}).Attrs(), c.AttrOutput: []byte("new"),
+		request.PUnwatch: fmt.Sprintf("c%d", r.IntN(3)),
 	} {
 		if r.IntN(2) == 0 {
 			p[name] = v

@@ -2,6 +2,7 @@ package request
 
 import (
 	"fmt"
+	"strconv"
 
 	c "github.com/streamer-go/streamer/internal/contract"
 )
@@ -71,10 +72,11 @@ func (m *model) procSteps(w world, i int) (out []world) {
 		// A hint for any epoch that was ever offered, doubled or late.
 		for e := int64(0); e <= Decode(w.item).Epoch; e++ {
 			n := w
-			who := fmt.Sprint("p", i, ".", p.life)
+			name := "p" + strconv.Itoa(i)
+			who := name + "." + strconv.Itoa(p.life)
 			nonce := who
 			if !m.fresh {
-				nonce = fmt.Sprint("p", i)
+				nonce = name
 			}
 			n.procs[i] = proc{phase: "claim", life: p.life + 1, who: who, nonce: nonce, epoch: e}
 			out = append(out, m.send(n, i, m.write("claim", n.procs[i]))...)

@@ -58,13 +58,14 @@ func fixed(v any) value       { return value{fixed: v} }
 
 // set is one assignment. With add, the value is added to the attribute as it
 // was; optional ones are left out when the parameter is missing; with at, the
-// parameter named there is the key inside a map attribute.
+// parameter named there is the key inside a map attribute, and drop names the
+// parameter that, when given, is another key to be taken out of it.
 type set struct {
 	attr     string
 	to       value
 	add      bool
 	optional bool
-	at       string
+	at, drop string
 }
 
 // Transition is a row of the table.
@@ -88,6 +89,7 @@ const (
 	PState    = "state" // the terminal state
 	PWatcher  = "watcher"
 	PWatchEnd = "watch_end"
+	PUnwatch  = "unwatch" // optional: the watcher that makes room
 )
 
 var (
@@ -196,7 +198,7 @@ var (
 	Watch = Transition{
 		Name: "watch", Who: "router",
 		when: []check{{c.AttrPK, present, value{}}, {c.AttrWatchers, present, value{}}},
-		sets: []set{{attr: c.AttrWatchers, at: PWatcher, to: param(PWatchEnd)}},
+		sets: []set{{attr: c.AttrWatchers, at: PWatcher, drop: PUnwatch, to: param(PWatchEnd)}},
 		Then: "answer the state it returns",
 	}
 	// Offer starts what is due: run_at or the lease was past when it was read.

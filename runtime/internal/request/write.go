@@ -95,12 +95,17 @@ func (r *renderer) condition() string {
 
 func (r *renderer) update() string {
 	sets := make([]string, 0, len(r.t.sets))
+	removes := make([]string, 0, len(r.t.remove)+1)
 	for _, s := range r.t.sets {
 		if s.optional && r.p[s.to.param] == nil {
 			continue
 		}
 		target := r.name(s.attr)
 		if s.at != "" {
+			if key, ok := r.p[s.drop].(string); ok && key != r.p[s.at] {
+				r.names["#drop"] = key
+				removes = append(removes, target+".#drop")
+			}
 			key, _ := r.p[s.at].(string)
 			r.names["#at"] = key
 			target += ".#at"
@@ -112,12 +117,11 @@ func (r *renderer) update() string {
 		sets = append(sets, target+" = "+v)
 	}
 	out := "SET " + strings.Join(sets, ", ")
-	if len(r.t.remove) == 0 {
-		return out
+	for _, a := range r.t.remove {
+		removes = append(removes, r.name(a))
 	}
-	removes := make([]string, len(r.t.remove))
-	for i, a := range r.t.remove {
-		removes[i] = r.name(a)
+	if len(removes) == 0 {
+		return out
 	}
 	return out + " REMOVE " + strings.Join(removes, ", ")
 }
@@ -150,6 +154,9 @@ func (t Transition) Apply(item Attrs, key string, p Attrs) (after Attrs, ok bool
 			inner, _ := item[s.attr].(Attrs)
 			if inner = maps.Clone(inner); inner == nil {
 				inner = Attrs{}
+			}
+			if drop, ok := p[s.drop].(string); ok {
+				delete(inner, drop)
 			}
 			inner[at] = v
 			v = inner
