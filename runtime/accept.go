@@ -40,7 +40,7 @@ func (r *router) accept(ctx context.Context, s session, m wire.Message, a *actio
 	deadline := now.Add(a.deadline)
 	retained := deadline.Add(retention).Unix()
 	nonce := r.nonce()
-	input, err := json.Marshal(order{Payload: m.Payload, Metadata: m.Metadata, Permissions: s.Permissions})
+	input, err := encode(order{Payload: m.Payload, Metadata: m.Metadata, Permissions: s.Permissions})
 	if err == nil {
 		input, err = storeBlob(ctx, r.store, key, keys.Input(nonce), input, retained)
 	}
@@ -51,7 +51,7 @@ func (r *router) accept(ctx context.Context, s session, m wire.Message, a *actio
 		c.AttrState: string(request.Pending), c.AttrEpoch: int64(0), c.AttrStart: int64(0),
 		c.AttrAttempt: int64(0), c.AttrOffers: int64(0), c.AttrBeat: int64(0), c.AttrBy: nonce,
 		c.AttrAction: a.name, c.AttrInput: input, c.AttrPrint: fingerprint(a.name, m.Payload),
-		c.AttrMax: a.attempts, c.AttrWatchers: request.Attrs{s.connection: s.expires.Unix()},
+		c.AttrMax: a.attempts, c.AttrWatchers: request.Attrs{s.connection: s.until()},
 		c.AttrCreatedAt: now.UnixMilli(), c.AttrDeadline: deadline.UnixMilli(), c.AttrRetained: retained,
 		c.AttrDueAt: min(now.Add(startGrace).UnixMilli(), deadline.UnixMilli()), c.AttrDueShard: keys.DueShard(key, c.DueShards),
 		c.AttrOwner: keys.Owner(s.Tenant, s.User), c.AttrCreated: keys.Created(now.UnixMilli(), m.ID),
@@ -102,7 +102,7 @@ func (r *router) again(ctx context.Context, s session, m wire.Message, it reques
 // there are too many, the one whose token ends first makes room: a client that
 // connects again and again leaves those behind.
 func watch(s session, it request.Item) request.Attrs {
-	p := request.Attrs{request.PWatcher: s.connection, request.PWatchEnd: s.expires.Unix()}
+	p := request.Attrs{request.PWatcher: s.connection, request.PWatchEnd: s.until()}
 	if len(it.Watchers) < maxWatchers {
 		return p
 	}
@@ -137,7 +137,7 @@ func fingerprint(action string, payload []byte) []byte {
 const (
 	tagInline  = 0
 	tagHistory = 1
-	maxInline  = 512
+	maxInline  = 256
 )
 
 // storeBlob returns what the request holds for data; large data goes to history.

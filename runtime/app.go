@@ -1,8 +1,10 @@
 package streamer
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -128,11 +130,37 @@ func (a *action) call(ctx context.Context, task *Task, in any) (data []byte, err
 		}
 	}()
 	out, err := a.run(ctx, task, in)
+	if e, ok := err.(*Error); ok && e == nil { //nolint:errorlint // exactly that: a nil pointer in an error
+		err = errors.New("the handler returned a nil *Error as its error")
+	}
 	if err != nil {
 		return nil, err
 	}
-	if data, err = json.Marshal(out); err != nil {
+	if data, err = encode(out); err != nil {
 		return nil, Permanent(fmt.Errorf("marshal result: %w", err))
 	}
 	return data, nil
+}
+
+// encode writes JSON as it is meant for sockets and tables: < and > need no
+// escape there, and one would make six bytes of each.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// wait is the time before the attempt after the n-th. A policy that panics or
+// makes no sense costs the default wait, not the request.
+func (a *action) wait(n int) (d time.Duration) {
+	defer func() {
+		if recover() != nil || d < 0 {
+			d = Exponential(time.Second)(n)
+		}
+	}()
+	return a.backoff(n)
 }

@@ -77,8 +77,8 @@ func (r *router) get(ctx context.Context, s session, m wire.Message) []byte {
 	if bad := wire.Decode(m.Payload, &in); bad != nil {
 		return wire.AppendError(nil, m.ID, bad, nil)
 	}
-	if in.RequestID == "" {
-		return wire.AppendError(nil, m.ID, asInvalid(Invalid("payload.request_id", "is required")), nil)
+	if !wire.ValidID(in.RequestID) {
+		return wire.AppendError(nil, m.ID, asInvalid(Invalid("payload.request_id", "must be the id of a request")), nil)
 	}
 	key := keys.Request(s.Tenant, s.User, in.RequestID)
 	it, found, err := r.store.Get(ctx, key)

@@ -3,6 +3,7 @@ package streamer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 // conclude writes the verdict, and only then tells the watchers.
 func (p *processor) conclude(ctx context.Context, o *owner, it request.Item, v verdict) error {
-	o.send(ctx) // the last report is never dropped
+	o.flush(ctx) // the last report is never dropped
 	if v.state == request.Pending {
 		return p.retry(ctx, o, it, v)
 	}
@@ -30,11 +31,15 @@ func (p *processor) end(ctx context.Context, o *owner, it request.Item, v verdic
 		c.AttrExpires: it.Retained, c.AttrBy: p.nonce(),
 	}
 	if v.state == request.Succeeded {
-		err := insist(ctx, func() error {
+		err := p.insist(ctx, o.key, func() error {
 			blob, err := storeBlob(ctx, p.store, o.key, keys.Output(o.epoch), v.output, it.Retained)
 			attrs[c.AttrOutput] = blob
 			return err
 		})
+		if errors.Is(err, request.ErrRefused) { // another attempt would end here too
+			v = p.judge(it, p.unknown(), nil, Permanent(err), nil)
+			return p.end(ctx, o, it, v)
+		}
 		if err != nil {
 			return err
 		}
@@ -42,6 +47,7 @@ func (p *processor) end(ctx context.Context, o *owner, it request.Item, v verdic
 	if out, err := p.write(ctx, o, request.End, v, attrs); err != nil || out == nil {
 		return err
 	}
+	p.metrics.attempt(it.Action, v.state, time.Since(o.started), it.Attempt)
 	if v.state == request.Failed {
 		p.log.Error("request is dead", "request", o.key, "action", it.Action, "attempt", it.Attempt, "code", v.err.Code)
 	}
@@ -69,6 +75,7 @@ func (p *processor) retry(ctx context.Context, o *owner, it request.Item, v verd
 	if !out.OK { // the flag was raised in between
 		return p.end(ctx, o, it, verdict{state: request.Cancelled, err: &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}})
 	}
+	p.metrics.attempt(it.Action, v.state, time.Since(o.started), it.Attempt)
 	if err := p.wake.Wake(ctx, work.Hint{Key: o.key, Epoch: o.epoch + 1}, time.Until(at)); err != nil {
 		p.log.Warn("wake", "request", o.key, "error", err.Error())
 	}
@@ -85,7 +92,7 @@ func (p *processor) write(ctx context.Context, o *owner, t request.Transition, v
 		attrs[c.AttrFailure] = storedFailure(v.err).Attrs()
 	}
 	var out request.Outcome
-	if err := insist(ctx, func() (err error) { out, err = p.store.Do(ctx, t, o.key, attrs); return err }); err != nil {
+	if err := p.insist(ctx, o.key, func() (err error) { out, err = p.store.Do(ctx, t, o.key, attrs); return err }); err != nil {
 		return nil, err
 	}
 	if !out.OK && out.Item.Epoch != o.epoch {
@@ -100,19 +107,24 @@ func (p *processor) write(ctx context.Context, o *owner, t request.Transition, v
 
 // storedFailure keeps an item under its size: what is stored of an error.
 func storedFailure(e *Error) *request.Failure {
-	f := &request.Failure{Code: string(e.Code), Message: cut(e.Message, 256), Retryable: e.Retryable}
+	f := &request.Failure{Code: string(e.Code), Message: cut(e.Message, maxStoredMessage), Retryable: e.Retryable}
 	if raw, err := json.Marshal(e.Details); err == nil && len(e.Details) > 0 && len(raw) <= maxStoredMetadata {
 		f.Details = string(raw)
 	}
 	return f
 }
 
-// insist repeats what could not be done, for as long as the invocation lives.
-func insist(ctx context.Context, do func() error) error {
+// insist repeats what could not be done, for as long as the invocation lives
+// and it is not refused for good.
+func (p *processor) insist(ctx context.Context, key string, do func() error) error {
 	for wait := 100 * time.Millisecond; ; wait = min(wait*2, maxPause) {
 		err := do()
 		if err == nil {
 			return nil
+		}
+		p.log.Warn("store is not available", "request", key, "error", err.Error())
+		if errors.Is(err, request.ErrRefused) {
+			return err
 		}
 		select {
 		case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -37,12 +38,16 @@ type dispatcher struct {
 	wake  waker
 	log   *slog.Logger
 	nonce func() string
+	// metrics count the requests that end without an owner.
+	metrics *metrics
 }
 
 const (
 	parallel = 16
 	// startRetry is when a start that was refused is tried again.
 	startRetry = 5 * time.Second
+	// restartWait is when a start whose processor crashed is tried again.
+	restartWait = 30 * time.Second
 	// alreadyOffered is advance's answer for what waits for its start.
 	alreadyOffered = -1
 	// maxOfferBackoff bounds the time between two offers of one epoch.
@@ -77,7 +82,7 @@ func (d *dispatcher) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		case "aws:dynamodb":
 			image := r.Change.New
 			if image[c.AttrStart].N == image[c.AttrEpoch].N {
-				d.offered(ctx, image[c.AttrPK].S, image[c.AttrEpoch].N)
+				d.offered(ctx, image[c.AttrPK].S, image[c.AttrEpoch].N, image[c.AttrDeadline].N)
 			}
 		case "aws:sqs":
 			d.woken(ctx, r.Body)
@@ -89,13 +94,14 @@ func (d *dispatcher) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 }
 
 // offered reads a stream record.
-func (d *dispatcher) offered(ctx context.Context, key, epoch string) {
+func (d *dispatcher) offered(ctx context.Context, key, epoch, deadline string) {
 	n, err := strconv.ParseInt(epoch, 10, 64)
 	if err != nil || key == "" {
 		d.log.Error("stream record without key or epoch", "request", key, "epoch", epoch)
 		return
 	}
-	d.started(ctx, work.Hint{Key: key, Epoch: n})
+	end, _ := strconv.ParseInt(deadline, 10, 64) // 0: not known
+	d.started(ctx, work.Hint{Key: key, Epoch: n, Deadline: end})
 }
 
 // started passes an offered request on to a processor. A start that is refused
@@ -122,27 +128,45 @@ func (d *dispatcher) woken(ctx context.Context, body string) {
 		return
 	}
 	h := m.Hint
+	newest := h.Epoch // the youngest epoch that the hint can be about
 	if m.Failed != nil {
 		h = *m.Failed
+		newest = h.Epoch + 1 // it may have been claimed
 		d.log.Warn("processor failed", "request", h.Key, "epoch", h.Epoch)
 	}
 	if h.Key == "" || h.Push {
 		return // a push that failed is no state: its owner asks
 	}
-	again, err := d.advance(ctx, h.Key)
-	switch {
-	case err != nil:
+	it, again, err := d.advance(ctx, h.Key, newest)
+	if err != nil {
 		d.log.Warn("advance", "request", h.Key, "error", err.Error())
 		again = startRetry
-	case again == alreadyOffered && m.Failed == nil:
-		d.started(ctx, h) // a claim of any other epoch is refused
-		return
+	} else {
+		h = work.Hint{Key: h.Key, Epoch: it.Epoch, Deadline: it.Deadline}
+	}
+	if again == alreadyOffered {
+		if m.Failed == nil {
+			d.started(ctx, h) // a claim of any other epoch is refused
+			return
+		}
+		again = restart(it, time.Now())
 	}
 	if again > 0 {
 		if err := d.wake.Wake(ctx, h, again); err != nil {
 			d.log.Warn("wake", "request", h.Key, "error", err.Error())
 		}
 	}
+}
+
+// restart is when an offer is started again whose processor failed before it
+// had claimed it: soon while the offer is young, for a crash at a cold start is
+// mostly a passing one, else when the sweep offers it again.
+func restart(it request.Item, now time.Time) time.Duration {
+	offered := time.UnixMilli(it.DueAt).Add(-offerWait(max(it.Offers-1, 0)))
+	if now.Sub(offered) < time.Minute {
+		return restartWait
+	}
+	return 0
 }
 
 // sweep looks at everything that is due: whatever hint was lost, here it is
@@ -168,7 +192,7 @@ func (d *dispatcher) sweepShard(ctx context.Context, shard string, before int64)
 			return err
 		}
 		each(due, func(i int) {
-			if _, err := d.advance(ctx, due[i]); err != nil {
+			if _, _, err := d.advance(ctx, due[i], math.MaxInt64); err != nil {
 				d.log.Warn("advance", "request", due[i], "error", err.Error())
 			}
 		})
@@ -179,13 +203,14 @@ func (d *dispatcher) sweepShard(ctx context.Context, shard string, before int64)
 	}
 }
 
-// advance reads a request and does what its state asks for. It returns how
-// long to wait when it is too early, 0 when there is nothing to wait for, and
-// alreadyOffered when it waits for its start, not for us.
-func (d *dispatcher) advance(ctx context.Context, key string) (wait time.Duration, err error) {
+// advance reads a request and does what its state asks for, unless it is past
+// the newest epoch that the hint can be about. It returns the item as read and
+// how long to wait when it is too early, 0 when there is nothing to wait for,
+// and alreadyOffered when it waits for its start, not for us.
+func (d *dispatcher) advance(ctx context.Context, key string, newest int64) (it request.Item, wait time.Duration, err error) {
 	it, found, err := d.store.Get(ctx, key)
-	if err != nil || !found {
-		return 0, err
+	if err != nil || !found || it.Epoch > newest {
+		return it, 0, err
 	}
 	now := time.Now()
 	next, at := request.Advance(it, now)
@@ -193,27 +218,31 @@ func (d *dispatcher) advance(ctx context.Context, key string) (wait time.Duratio
 	switch next {
 	case request.Wait:
 		if it.State == request.Pending && it.Start == it.Epoch {
-			return alreadyOffered, nil
+			return it, alreadyOffered, nil
 		}
-		return time.UnixMilli(at).Sub(now), nil
+		return it, time.UnixMilli(at).Sub(now), nil
 	case request.Again:
 		p[c.AttrDueAt] = offerDue(it, now).UnixMilli()
 		_, err := d.store.Do(ctx, request.Offer, key, p)
-		return 0, err
+		return it, 0, err
 	case request.Cancel:
-		return 0, d.end(ctx, request.AdvanceCancel, it, p)
+		return it, 0, d.end(ctx, request.AdvanceCancel, it, request.Cancelled, p)
 	case request.Fail:
 		p[c.AttrFailure] = storedFailure(spent(it, now)).Attrs()
-		return 0, d.end(ctx, request.AdvanceFail, it, p)
+		return it, 0, d.end(ctx, request.AdvanceFail, it, request.Failed, p)
 	default:
-		return 0, nil
+		return it, 0, nil
 	}
 }
 
-// offerDue backs off by the offers made, and never passes the deadline.
+// offerWait backs off by the offers made.
+func offerWait(offers int64) time.Duration {
+	return min(startGrace<<min(offers, 8), maxOfferBackoff)
+}
+
+// offerDue is when the sweep looks at an offer again, never after the deadline.
 func offerDue(it request.Item, now time.Time) time.Time {
-	wait := min(startGrace<<min(it.Offers, 8), maxOfferBackoff)
-	due, deadline := now.Add(wait), time.UnixMilli(it.Deadline)
+	due, deadline := now.Add(offerWait(it.Offers)), time.UnixMilli(it.Deadline)
 	if deadline.After(now) && due.After(deadline) {
 		return deadline
 	}
@@ -232,13 +261,16 @@ func spent(it request.Item, now time.Time) *Error {
 	}
 }
 
-func (d *dispatcher) end(ctx context.Context, t request.Transition, it request.Item, p request.Attrs) error {
+func (d *dispatcher) end(ctx context.Context, t request.Transition, it request.Item, state request.State, p request.Attrs) error {
 	p[c.AttrBy] = d.nonce()
 	out, err := d.store.Do(ctx, t, it.Key, p)
 	if err != nil || !out.OK {
 		return err
 	}
-	d.log.Error("request is dead", "request", it.Key, "action", it.Action, "attempt", it.Attempt, "event", t.Name)
+	d.metrics.attempt(it.Action, state, 0, it.Attempt)
+	if state == request.Failed {
+		d.log.Error("request is dead", "request", it.Key, "action", it.Action, "attempt", it.Attempt, "event", t.Name)
+	}
 	return d.start.Start(ctx, work.Hint{Key: it.Key, Epoch: it.Epoch + 1, Push: true})
 }
 

@@ -71,7 +71,8 @@ func TestRefusedStartComesBack(t *testing.T) {
 		}
 		s.start.fault = nil
 		s.dispatch(sqs(want[0].Hint))
-		if got := s.start.all(); len(got) != 2 || got[1].Hint != want[0].Hint || len(s.wake.all()) != 1 {
+		again := work.Hint{Key: key, Deadline: s.store.item(key).Deadline}
+		if got := s.start.all(); len(got) != 2 || got[1].Hint != again || len(s.wake.all()) != 1 {
 			t.Errorf("started %+v, wake %+v", got, s.wake.all())
 		}
 	})
@@ -101,7 +102,13 @@ func TestWakes(t *testing.T) {
 		{"owner is dead", func(a request.Attrs) { soon(c.AttrLease, 0)(a); running(a) }, "", 0, "advance (offer)"},
 		{"failure record", func(a request.Attrs) { soon(c.AttrLease, 20*time.Second)(a); running(a) },
 			`{"version":"1.0","requestContext":{"condition":"RetriesExhausted"},"requestPayload":{"key":"acme/alice/r1","epoch":0},"responsePayload":{"errorType":"x"}}`, 20 * time.Second, ""},
-		{"failure record of an offer that waits", nil, `{"requestPayload":{"key":"acme/alice/r1","epoch":0}}`, 0, ""},
+		{"failure record of a young offer", nil, `{"requestPayload":{"key":"acme/alice/r1","epoch":0}}`, 30 * time.Second, ""},
+		{"failure record of an old offer", func(a request.Attrs) { a[c.AttrDueAt] = time.Now().Add(4 * time.Minute).UnixMilli() },
+			`{"requestPayload":{"key":"acme/alice/r1","epoch":0}}`, 0, ""},
+		{"hint of an epoch that is over", func(a request.Attrs) { soon(c.AttrLease, 20*time.Second)(a); running(a); a[c.AttrEpoch] = int64(3) },
+			`{"key":"acme/alice/r1","epoch":2}`, 0, ""},
+		{"failure record of an epoch that is over", func(a request.Attrs) { soon(c.AttrLease, 20*time.Second)(a); running(a); a[c.AttrEpoch] = int64(3) },
+			`{"requestPayload":{"key":"acme/alice/r1","epoch":1}}`, 0, ""},
 		{"failure record of a push", soon(c.AttrRunAt, 0), `{"requestPayload":{"key":"acme/alice/r1","push":true}}`, 0, ""},
 		{"terminal", func(a request.Attrs) { a[c.AttrState] = "SUCCEEDED" }, "", 0, ""},
 		{"unknown", nil, `{"key":"acme/alice/none","epoch":1}`, 0, ""},
@@ -127,12 +134,10 @@ func TestWakes(t *testing.T) {
 				}
 				var wake []hint
 				if tt.wake > 0 {
-					wake = []hint{{work.Hint{Key: key}, tt.wake}}
+					it := s.store.item(key)
+					wake = []hint{{work.Hint{Key: key, Epoch: it.Epoch, Deadline: it.Deadline}, tt.wake}}
 				}
 				got := s.wake.all()
-				for i := range got {
-					got[i].Epoch = 0
-				}
 				if !reflect.DeepEqual(got, wake) {
 					t.Errorf("wake %+v, want %+v", got, wake)
 				}

@@ -67,12 +67,20 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
+// known is the error in err that a client may read; nil when there is none.
+func known(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e // nil for one that is a nil pointer
+	}
+	return nil
+}
+
 // public is what a client may know of err. The reference ties an internal
 // error to the log; it is empty when the client is told everything.
 func public(err error, reference string) *Error {
-	var known *Error
-	if errors.As(err, &known) {
-		return known
+	if e := known(err); e != nil {
+		return e
 	}
 	e := &Error{Code: wire.CodeInternal, Retryable: true, Message: "internal error, reference " + reference}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrDeadline) {

@@ -38,7 +38,7 @@ func NewProcessor(app *App, p Parts) lambda.Handler {
 }
 
 func NewDispatcher(p Parts) lambda.Handler {
-	return &dispatcher{store: p.Store, start: p.Start, wake: p.Wake, log: p.Log, nonce: p.Nonce}
+	return &dispatcher{store: p.Store, start: p.Start, wake: p.Wake, log: p.Log, nonce: p.Nonce, metrics: &metrics{out: p.Out, namespace: "Streamer"}}
 }
 
 // Message is the router without the event around the message.

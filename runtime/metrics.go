@@ -10,7 +10,7 @@ import (
 )
 
 // metrics writes CloudWatch's embedded metric format, one line per attempt at
-// a background request. Dimensions are the action alone: users, tenants and
+// a background request that was written down. Dimensions are the action alone: users, tenants and
 // connections are no dimension, for each value of one is a metric that is paid for.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 type metrics struct {
@@ -45,9 +45,10 @@ type metricName struct {
 	Unit string `json:"Unit"`
 }
 
-func (m *metrics) attempt(action string, v verdict, took time.Duration, attempt int64) {
-	l := metricLine{Action: action, Attempt: attempt, Outcome: string(v.state), Duration: float64(took.Microseconds()) / 1000}
-	switch v.state {
+// attempt records how an attempt ended; took is 0 for one whose owner is lost.
+func (m *metrics) attempt(action string, state request.State, took time.Duration, attempt int64) {
+	l := metricLine{Action: action, Attempt: attempt, Outcome: string(state), Duration: float64(took.Microseconds()) / 1000}
+	switch state {
 	case request.Succeeded:
 		l.Succeeded = 1
 	case request.Failed:
@@ -62,6 +63,9 @@ func (m *metrics) attempt(action string, v verdict, took time.Duration, attempt 
 		Namespace: m.namespace, Dimensions: [][]string{{"Action"}, {}},
 		Metrics: []metricName{{"Duration", "Milliseconds"}, {"Succeeded", "Count"}, {"Failed", "Count"}, {"Cancelled", "Count"}, {"Retried", "Count"}},
 	}}
+	if took == 0 {
+		l.AWS.Metrics[0].Metrics = l.AWS.Metrics[0].Metrics[1:] // no Duration
+	}
 	raw, err := json.Marshal(l)
 	if err != nil {
 		return

@@ -19,6 +19,9 @@ const maxBackoff = 15 * time.Minute
 // Exponential doubles from base, up to 15 minutes, and takes a random part of
 // the upper half, so that what failed together does not come back together.
 func Exponential(base time.Duration) Backoff {
+	if base <= 0 {
+		panic("streamer: Exponential: want a duration above zero")
+	}
 	return func(n int) time.Duration {
 		d := base
 		for ; n > 1 && d < maxBackoff; n-- {

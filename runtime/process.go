@@ -75,7 +75,8 @@ func (p *processor) owner(it request.Item) *owner {
 	return &owner{
 		store: p.store, conns: p.conns, log: p.log, key: it.Key, id: id, epoch: it.Epoch, lease: p.lease,
 		every: DefaultProgress, pause: DefaultProgress, signal: make(chan struct{}, 1), gone: map[string]bool{},
-		watchers: it.Watchers, lastBeat: time.Now(), cancel: func(error) {},
+		watchers: it.Watchers, lastBeat: time.Now(), started: time.Now(), cancel: func(error) {},
+		until: time.UnixMilli(it.Deadline).Add(afterDeadline),
 	}
 }
 
@@ -86,6 +87,9 @@ func (p *processor) claim(ctx context.Context, h work.Hint) (*owner, request.Ite
 	due := now.Add(afterDeadline)
 	if d, ok := ctx.Deadline(); ok {
 		due = d.Add(afterDeadline)
+	}
+	if h.Deadline > 0 {
+		due = time.UnixMilli(min(due.UnixMilli(), h.Deadline))
 	}
 	out, err := p.store.Do(ctx, request.Claim, h.Key, request.Attrs{
 		request.PEpoch: h.Epoch, request.PNext: h.Epoch + 1, c.AttrLease: now.Add(p.lease).UnixMilli(),
@@ -112,7 +116,7 @@ func (p *processor) work(ctx context.Context, o *owner, it request.Item) error {
 	case a == nil:
 		// A deployment may be under way: the router knew the action already.
 		err := &Error{Code: wire.CodeInvalidAction, Message: "there is no action " + it.Action, Retryable: true}
-		v = p.judge(it, &action{backoff: Exponential(10 * time.Second)}, nil, err, nil)
+		v = p.judge(it, p.unknown(), nil, err, nil)
 	default:
 		v = p.handle(ctx, o, it, a)
 	}
@@ -120,9 +124,11 @@ func (p *processor) work(ctx context.Context, o *owner, it request.Item) error {
 		p.log.Warn("request has another owner", "request", o.key, "epoch", o.epoch)
 		return nil
 	}
-	p.metrics.attempt(it.Action, v, time.Since(started), it.Attempt)
 	return p.conclude(ctx, o, it, v)
 }
+
+// unknown stands for an action that is not registered here.
+func (p *processor) unknown() *action { return &action{backoff: Exponential(10 * time.Second)} }
 
 // handle runs the handler while the owner beats.
 func (p *processor) handle(ctx context.Context, o *owner, it request.Item, a *action) verdict {
@@ -138,8 +144,9 @@ func (p *processor) handle(ctx context.Context, o *owner, it request.Item, a *ac
 	}
 	in, bad := a.decodeSafely(ord.Payload, p.log)
 	if bad != nil { // the router accepted it: its version of the type was another
-		bad.Retryable = true
-		return p.judge(it, a, nil, bad, nil)
+		again := *bad
+		again.Retryable = true
+		return p.judge(it, a, nil, &again, nil)
 	}
 	hctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -190,28 +197,28 @@ func (p *processor) judge(it request.Item, a *action, data []byte, err, cause er
 	if errors.Is(cause, ErrCancelled) {
 		return verdict{state: request.Cancelled, err: &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}}
 	}
-	var known *Error
-	isKnown := errors.As(err, &known)
+	told := known(err)
+	isKnown := told != nil
 	if !isKnown {
 		ref := reference()
 		logFailure(p.log, err, "action", it.Action, "request", it.Key, "attempt", it.Attempt, "reference", ref)
 		if errors.Is(cause, ErrDeadline) {
 			err = fmt.Errorf("%w: %w", ErrDeadline, err)
 		}
-		known = public(err, ref)
+		told = public(err, ref)
 	}
 	var permanent *permanentError
 	var later *retryError
-	after := a.backoff(int(it.Attempt))
+	after := a.wait(int(it.Attempt))
 	if errors.As(err, &later) {
 		after = later.after
 	}
-	final := errors.As(err, &permanent) || (isKnown && !known.Retryable && later == nil) ||
+	final := errors.As(err, &permanent) || (isKnown && !told.Retryable && later == nil) ||
 		it.Attempt >= it.Max || time.Now().Add(after).UnixMilli() >= it.Deadline
 	if final {
-		return verdict{state: request.Failed, err: known}
+		return verdict{state: request.Failed, err: told}
 	}
-	return verdict{state: request.Pending, err: known, after: after}
+	return verdict{state: request.Pending, err: told, after: after}
 }
 
 // succeed checks that the result can be delivered.

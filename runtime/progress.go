@@ -20,9 +20,11 @@ const (
 	saveEvery = 500 * time.Millisecond
 	// maxPause bounds how far a sender slows down on 429.
 	maxPause = 5 * time.Second
+	// maxFlush bounds how long the last report holds the result up.
+	maxFlush = time.Second
 	// What of a snapshot is stored; the frame carries all of it.
 	maxStoredMessage  = 160
-	maxStoredMetadata = 256
+	maxStoredMetadata = 128
 )
 
 // report is the newest progress as the handler gave it.
@@ -46,6 +48,8 @@ type owner struct {
 	every    time.Duration
 	cancel   context.CancelCauseFunc
 	lastBeat time.Time
+	started  time.Time
+	until    time.Time // no beat after it: a handler that ignores its context is given up
 
 	mu     sync.Mutex // guards newest and fresh
 	newest report
@@ -129,13 +133,31 @@ func (o *owner) send(ctx context.Context) {
 	o.pushProgress(ctx)
 }
 
+// flush sends the newest report after the handler has returned, and tries again
+// a few times where it did not arrive.
+func (o *owner) flush(ctx context.Context) {
+	for wait := 100 * time.Millisecond; ; wait *= 2 {
+		if o.send(ctx); !o.isFresh() || wait > maxFlush {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
 // pushProgress sends a frame and paces the next one: slower after a 429, back
 // to normal step by step.
 func (o *owner) pushProgress(ctx context.Context) {
 	o.lastFrame = time.Now()
 	r := o.sent
 	frame := wire.AppendProgress(nil, o.id, wire.Cursor{Epoch: o.epoch, Seq: o.seq}, r.percentage, r.message, r.metadata)
-	if busy := o.push(ctx, frame, o.watching()); len(busy) > 0 {
+	if left := o.push(ctx, frame, o.watching()); len(left) > 0 {
+		o.mu.Lock()
+		o.fresh = true // what did not arrive is sent again, or what is newer by then
+		o.mu.Unlock()
 		o.pause = min(max(o.pause*2, 100*time.Millisecond), maxPause)
 	} else {
 		o.pause = max(o.pause*3/4, o.every)
@@ -159,8 +181,14 @@ func (o *owner) snapshot() request.Attrs {
 
 // renew is the beat. What it brings back is what the owner knows of the world.
 func (o *owner) renew(ctx context.Context) {
-	o.beat++
 	o.lastBeat = time.Now()
+	if o.lastBeat.After(o.until) {
+		return
+	}
+	// A call that hangs must not let the lease lapse unnoticed.
+	ctx, cancel := context.WithTimeout(ctx, o.lease/3)
+	defer cancel()
+	o.beat++
 	p := request.Attrs{
 		request.PEpoch: o.epoch, c.AttrBeat: o.beat, c.AttrLease: o.lastBeat.Add(o.lease).UnixMilli(),
 	}
@@ -172,13 +200,14 @@ func (o *owner) renew(ctx context.Context) {
 	case err != nil:
 		// Not fatal: the fence decides whose write counts, not our clock.
 		o.log.Warn("beat", "request", o.key, "error", err.Error())
-	case out.OK:
+	// Refused with our own epoch: the write had happened, its reply was lost.
+	case out.OK || out.Found && out.Item.Epoch == o.epoch:
 		o.saved = true
 		o.watchers = out.Item.Watchers
 		if out.Item.Cancel {
 			o.cancel(ErrCancelled)
 		}
-	case !out.Found || out.Item.Epoch != o.epoch:
+	default:
 		if out.Item.State == request.Cancelled {
 			o.cancel(ErrCancelled)
 		}
@@ -198,10 +227,11 @@ func (o *owner) watching() []string {
 	return ids
 }
 
-// push sends a frame to those connections and returns the ones that were busy.
-func (o *owner) push(ctx context.Context, frame []byte, to []string) (busy []string) {
+// push sends a frame to those connections and returns the ones that it did not
+// reach and that are not gone.
+func (o *owner) push(ctx context.Context, frame []byte, to []string) (left []string) {
 	var wg sync.WaitGroup
-	var mu sync.Mutex // guards busy and gone
+	var mu sync.Mutex // guards left and gone
 	for _, id := range to {
 		wg.Go(func() {
 			err := o.conns.Push(ctx, id, frame)
@@ -210,18 +240,20 @@ func (o *owner) push(ctx context.Context, frame []byte, to []string) (busy []str
 			switch {
 			case errors.Is(err, push.ErrGone):
 				o.gone[id] = true
-			case errors.Is(err, push.ErrBusy):
-				busy = append(busy, id)
 			case err != nil:
+				left = append(left, id)
+				if errors.Is(err, push.ErrBusy) {
+					return
+				}
 				o.log.Warn("push", "request", o.key, "connection", id, "error", err.Error())
 			}
 		})
 	}
 	wg.Wait()
-	return busy
+	return left
 }
 
-// pushFinal sends a terminal frame; it insists a little where a client is busy.
+// pushFinal sends a terminal frame; it insists a little where it does not arrive.
 func (o *owner) pushFinal(ctx context.Context, frame []byte) {
 	to := o.watching()
 	for wait := 100 * time.Millisecond; ; wait *= 2 {

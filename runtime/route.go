@@ -69,6 +69,11 @@ type session struct {
 	trace      string
 }
 
+// until is when nothing more can be pushed to the connection, epoch seconds.
+func (s *session) until() int64 {
+	return min(s.expires.Unix(), s.connected.Add(connectionLife).Unix())
+}
+
 // Invoke answers one event of the route $default.
 func (r *router) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	var e messageEvent
@@ -183,9 +188,8 @@ func (r *router) quick(ctx context.Context, s session, m wire.Message, a *action
 
 // failure is what the client is told of a handler's error, and logs the rest.
 func (r *router) failure(a *action, id string, err error) *Error {
-	var known *Error
-	if errors.As(err, &known) {
-		return known
+	if e := known(err); e != nil {
+		return e
 	}
 	ref := reference()
 	logFailure(r.log, err, "action", a.name, "request_id", id, "reference", ref)

@@ -286,10 +286,13 @@ func TestGet(t *testing.T) {
 			t.Errorf("%+v %v", st, err)
 		}
 		bob := client{"bob", "acme", "c3", `[]`, time.Hour}
-		for _, f := range []wire.Frame{get(bob, "r1"), get(alice, "r2"), get(bob, "../alice/r1")} {
+		for _, f := range []wire.Frame{get(bob, "r1"), get(alice, "r2")} {
 			if f.Code != wire.CodeNotFound {
 				t.Errorf("%+v", f)
 			}
+		}
+		if f := get(bob, "../alice/r1"); f.Code != wire.CodeValidation || f.Details[0].Path != "payload.request_id" {
+			t.Errorf("%+v", f)
 		}
 		if f := get(alice, ""); f.Code != wire.CodeValidation || f.Details[0].Path != "payload.request_id" {
 			t.Errorf("%+v", f)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -63,7 +64,11 @@ func ConnectHandler(h Host) (lambda.Handler, error) {
 	if f.Role != contract.RoleConnect {
 		return nil, fmt.Errorf("serve role %s: want connect", f.Role)
 	}
-	return connect.New(f.Auth, f.Store, f.Transport, f.Log)
+	transport := f.Transport
+	if transport == nil {
+		transport = http.DefaultTransport // of the key set
+	}
+	return connect.New(f.Auth, f.Store, transport, f.Log)
 }
 
 // RunDispatcher serves the dispatcher: stream, wake queue and sweep.
@@ -78,7 +83,7 @@ func DispatcherHandler(h Host) (lambda.Handler, error) {
 	if f.Role != contract.RoleDispatcher {
 		return nil, fmt.Errorf("serve role %s: want dispatcher", f.Role)
 	}
-	return &dispatcher{store: f.Store, start: f.Processor, wake: f.Queue, log: f.Log, nonce: boot.Nonce}, nil
+	return &dispatcher{store: f.Store, start: f.Processor, wake: f.Queue, log: f.Log, nonce: boot.Nonce, metrics: &metrics{out: f.Out, namespace: f.Namespace}}, nil
 }
 
 // serve hands the function to Lambda. One that cannot be set up answers every

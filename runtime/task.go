@@ -12,10 +12,13 @@ import (
 type Progress struct {
 	// Percentage from 0 to 100.
 	Percentage float64
-	Message    string
+	// Message is for people; what is over 4 KB of it is cut off.
+	Message string
 	// Metadata is marshalled to a JSON object of at most 4 KB; nil for none.
 	Metadata any
 }
+
+const maxMessage = 4096
 
 // Task is a background request in the hands of its handler. Its methods are
 // safe for concurrent use and must not be called after the handler has returned.
@@ -43,7 +46,7 @@ func (t *Task) Progress(p Progress) {
 	if err != nil {
 		t.log.Warn("progress metadata dropped", "request", t.owner.key, "error", err.Error())
 	}
-	t.owner.report(report{wire.Percentage(p.Percentage), p.Message, meta})
+	t.owner.report(report{wire.Percentage(p.Percentage), cut(p.Message, maxMessage), meta})
 }
 
 func metadata(v any) (json.RawMessage, error) {

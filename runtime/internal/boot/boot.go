@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -74,8 +75,10 @@ func New(h Host) (*Function, error) {
 		Credentials: credentials.NewStaticCredentialsProvider(
 			h.Getenv("AWS_ACCESS_KEY_ID"), h.Getenv("AWS_SECRET_ACCESS_KEY"), h.Getenv("AWS_SESSION_TOKEN")),
 	}
+	// A connection that died while the function was frozen must not hang a call.
+	cfg.HTTPClient = awshttp.NewBuildableClient().WithTimeout(callTimeout)
 	if h.Transport != nil {
-		cfg.HTTPClient = &http.Client{Transport: h.Transport}
+		cfg.HTTPClient = &http.Client{Transport: h.Transport, Timeout: callTimeout}
 	}
 	if ep := h.Getenv(c.EnvAWSEndpoint); ep != "" {
 		cfg.BaseEndpoint = &ep
@@ -120,6 +123,9 @@ func (f *Function) pusher(cfg aws.Config, endpoint string) {
 		o.RetryMaxAttempts = 1 // the sender paces itself
 	}))
 }
+
+// callTimeout bounds one try of a call; the SDK retries.
+const callTimeout = 5 * time.Second
 
 // Nonce is fresh for every write that moves an epoch.
 func Nonce() string { return rand.Text()[:16] }

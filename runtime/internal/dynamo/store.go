@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 
 	c "github.com/streamer-go/streamer/internal/contract"
 	"github.com/streamer-go/streamer/runtime/internal/connect"
@@ -51,7 +52,7 @@ func (s *Store) Do(ctx context.Context, t request.Transition, key string, p requ
 		return out, nil
 	}
 	if err != nil {
-		return request.Outcome{}, fmt.Errorf("%s request %s: %w", t.Name, key, err)
+		return request.Outcome{}, fmt.Errorf("%s request %s: %w", t.Name, key, classify(err))
 	}
 	return request.Outcome{OK: true, Found: true, Item: request.Decode(unmarshal(got))}, nil
 }
@@ -85,6 +86,19 @@ func (s *Store) update(ctx context.Context, key string, w request.Write) (map[st
 		return nil, err
 	}
 	return out.Attributes, nil
+}
+
+// classify marks what will be refused again. The codes are those of
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+func classify(err error) error {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		switch api.ErrorCode() {
+		case "AccessDeniedException", "ResourceNotFoundException", "SerializationException", "ValidationException":
+			return fmt.Errorf("%w: %w", request.ErrRefused, err)
+		}
+	}
+	return err
 }
 
 func requestKey(key string) map[string]types.AttributeValue {
@@ -142,7 +156,7 @@ func (s *Store) PutBlob(ctx context.Context, key, name string, data []byte, expi
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("put blob %s of %s: %w", name, key, err)
+		return fmt.Errorf("put blob %s of %s: %w", name, key, classify(err))
 	}
 	return nil
 }

@@ -148,5 +148,9 @@ type Outcome struct {
 	Item      Item
 }
 
+// ErrRefused is returned for a call that will be refused again however often it
+// is made: no permission, no such table, or an item that cannot be stored.
+var ErrRefused = errors.New("refused for good")
+
 // ErrNoBlob is returned for a blob that is not there, or no longer.
 var ErrNoBlob = errors.New("no such blob")

@@ -20,6 +20,8 @@ import (
 type Hint struct {
 	Key   string `json:"key"`
 	Epoch int64  `json:"epoch"`
+	// Deadline of the request in epoch milliseconds, 0 when it is not known.
+	Deadline int64 `json:"deadline,omitempty"`
 	// Push asks the processor to push what the item says, not to run it.
 	Push bool `json:"push,omitempty"`
 }
