@@ -105,7 +105,7 @@ type Function struct {
 	// 512 for the router, 1024 for the processor.
 	MemorySize pulumi.IntPtrInput `pulumi:"memorySize,optional"`
 	// Timeout is in seconds: connect 1 to 29, default 10; router 1 to 29, default
-	// 29; dispatcher 10 to 300, default 60; processor 10 to 900, default 900.
+	// 29; dispatcher 10 to 300, default 20; processor 10 to 900, default 900.
 	Timeout pulumi.IntPtrInput `pulumi:"timeout,optional"`
 }
 

@@ -47,11 +47,16 @@ func (c *checker) err() error {
 type argsError struct {
 	faults []fault
 	sdk    *perrors.InputPropertiesError
+	// where the component was declared, file:line; "" when that is not known.
+	where string
 }
 
 func (e *argsError) Error() string {
 	var b strings.Builder
 	b.WriteString("streamer: invalid arguments:")
+	if e.where != "" {
+		b.WriteString(" (declared at " + e.where + ")")
+	}
 	for _, f := range e.faults {
 		b.WriteString("\n  - " + f.shown + ": " + strings.ReplaceAll(f.reason, "\n", "\n      "))
 	}

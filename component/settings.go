@@ -152,9 +152,10 @@ func (s *settings) limits(c *checker, a *StreamerArgs) {
 	}
 	s.sizes = map[contract.Role]size{
 		// API Gateway waits 29 seconds for connect and router.
-		contract.RoleConnect:    sized(contract.RoleConnect, a.Connect, 256, 10, 1, 29),
-		contract.RoleRouter:     sized(contract.RoleRouter, a.Router, 512, 29, 1, 29),
-		contract.RoleDispatcher: sized(contract.RoleDispatcher, a.Dispatcher, 256, 60, 10, 300),
+		contract.RoleConnect: sized(contract.RoleConnect, a.Connect, 256, 10, 1, 29),
+		contract.RoleRouter:  sized(contract.RoleRouter, a.Router, 512, 29, 1, 29),
+		// A wake message of a dispatcher that died is seen again after six times this.
+		contract.RoleDispatcher: sized(contract.RoleDispatcher, a.Dispatcher, 256, 20, 10, 300),
 		contract.RoleProcessor:  sized(contract.RoleProcessor, a.Processor, 1024, 900, 10, 900),
 	}
 	s.retention = c.number("logRetention", a.LogRetention, 30, func(n int) string {

@@ -1,9 +1,11 @@
 package component
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/apigatewayv2"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -59,7 +61,14 @@ type Streamer struct {
 // NewStreamer stands a Streamer up. Wrong arguments and source that does not
 // compile are one error that names every property; nothing is registered then.
 func NewStreamer(ctx *pulumi.Context, name string, args *StreamerArgs, opts ...pulumi.ResourceOption) (*Streamer, error) {
-	return newStreamer(ctx, name, args, builder{getenv: os.Getenv, build: goBuild}, opts...)
+	s, err := newStreamer(ctx, name, args, builder{getenv: os.Getenv, build: goBuild}, opts...)
+	var faults *argsError
+	if errors.As(err, &faults) {
+		if _, file, line, ok := runtime.Caller(1); ok {
+			faults.where = fmt.Sprintf("%s:%d", file, line)
+		}
+	}
+	return s, err
 }
 
 func newStreamer(ctx *pulumi.Context, name string, args *StreamerArgs, b builder, opts ...pulumi.ResourceOption) (*Streamer, error) {

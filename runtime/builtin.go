@@ -20,6 +20,11 @@ const (
 
 // builtin answers the actions that start with $.
 func (r *router) builtin(ctx context.Context, s session, m wire.Message) []byte {
+	if m.Action == "$hello" || m.Action == "$ping" {
+		if bad := wire.Decode(m.Payload, &struct{}{}); bad != nil {
+			return wire.AppendError(nil, m.ID, bad, nil)
+		}
+	}
 	switch m.Action {
 	case "$hello":
 		return respond(m.ID, map[string]any{

@@ -11,12 +11,22 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/streamer-go/streamer/runtime/wire"
 )
+
+// Silence is how long a call waits for a frame before it asks for its request,
+// or, when the request was not acknowledged, gives up.
+const Silence = 30 * time.Second
+
+// ErrNoAnswer is returned by calls whose message was not answered. It can be
+// sent again with the same id: nothing is done twice that was accepted.
+var ErrNoAnswer = errors.New("the message was not answered")
 
 // ErrClosed is returned by calls whose connection has ended before they had.
 var ErrClosed = errors.New("the connection is closed")
@@ -85,7 +95,8 @@ type Message struct {
 }
 
 // Call sends a message and waits for its last frame: response or complete. An
-// error frame is returned as *wire.Error. each, when it is not nil, is given
+// error frame is returned as *wire.Error. A last frame that was lost is made up
+// for by asking with $get. each, when it is not nil, is given
 // every frame in order, the last one too.
 func (c *Conn) Call(ctx context.Context, m Message, each func(wire.Frame)) (wire.Frame, error) {
 	if m.ID == "" {
@@ -105,14 +116,15 @@ func (c *Conn) Call(ctx context.Context, m Message, each func(wire.Frame)) (wire
 		return wire.Frame{}, fmt.Errorf("call %s: %w", m.Action, err)
 	}
 	defer c.forget(m.ID)
-	if err := c.ws.Write(ctx, websocket.MessageText, body); err != nil {
+	if err := c.send(ctx, body); err != nil {
 		return wire.Frame{}, fmt.Errorf("call %s: %w", m.Action, err)
 	}
-	for {
-		f, err := c.next(ctx, k)
+	for accepted := false; ; {
+		f, err := c.await(ctx, k, m.ID, accepted)
 		if err != nil {
 			return f, fmt.Errorf("call %s: %w", m.Action, err)
 		}
+		accepted = accepted || f.Placed
 		if each != nil {
 			each(f)
 		}
@@ -123,6 +135,24 @@ func (c *Conn) Call(ctx context.Context, m Message, each func(wire.Frame)) (wire
 			return f, f.Err()
 		}
 	}
+}
+
+// send writes a message in as many frames as API Gateway wants it in; a Writer
+// makes one frame of each Write.
+func (c *Conn) send(ctx context.Context, body []byte) error {
+	if len(body) <= wire.MaxFrame {
+		return c.ws.Write(ctx, websocket.MessageText, body)
+	}
+	w, err := c.ws.Writer(ctx, websocket.MessageText)
+	if err != nil {
+		return err
+	}
+	for frame := range slices.Chunk(body, wire.MaxFrame) {
+		if _, err := w.Write(frame); err != nil {
+			return errors.Join(err, w.Close())
+		}
+	}
+	return w.Close()
 }
 
 func (c *Conn) register(id string) (*call, error) {
@@ -163,6 +193,55 @@ func (c *Conn) next(ctx context.Context, k *call) (wire.Frame, error) {
 			return wire.Frame{}, c.ended
 		}
 	}
+}
+
+// await returns the next frame of a call. A push can be lost: an accepted
+// request that has been silent for long is asked for, and the answer stands for
+// the frame that did not come.
+func (c *Conn) await(ctx context.Context, k *call, id string, accepted bool) (wire.Frame, error) {
+	for {
+		quiet, cancel := context.WithTimeoutCause(ctx, Silence, ErrNoAnswer)
+		f, err := c.next(quiet, k)
+		cancel()
+		if !errors.Is(err, ErrNoAnswer) || !accepted {
+			return f, err
+		}
+		answer, cancel := context.WithTimeout(ctx, Silence)
+		f, err = c.outcome(answer, id)
+		cancel()
+		if err == nil && f.Terminal() {
+			return f, nil
+		}
+		if ctx.Err() != nil {
+			return wire.Frame{}, context.Cause(ctx)
+		}
+	}
+}
+
+// outcome asks how a request stands; the frame is its last one if it has ended.
+func (c *Conn) outcome(ctx context.Context, id string) (wire.Frame, error) {
+	f, err := c.Call(ctx, Message{Action: "$get", Payload: map[string]string{"request_id": id}}, nil)
+	if err != nil {
+		return f, err
+	}
+	var state struct {
+		Status string          `json:"status"`
+		Epoch  int64           `json:"epoch"`
+		Result json.RawMessage `json:"result"`
+		Error  *wire.Error     `json:"error"`
+	}
+	if err := json.Unmarshal(f.Data, &state); err != nil {
+		return wire.Frame{}, fmt.Errorf("read state: %w", err)
+	}
+	last := wire.Frame{RequestID: id, Epoch: state.Epoch, Placed: true}
+	switch {
+	case state.Status == wire.StatusSucceeded:
+		last.Type, last.Data = wire.TypeComplete, state.Result
+	case state.Error != nil:
+		e := state.Error
+		last.Type, last.Code, last.Message, last.Details, last.Retryable = wire.TypeError, e.Code, e.Message, e.Details, e.Retryable
+	}
+	return last, nil
 }
 
 func (k *call) take() (wire.Frame, bool) {

@@ -78,6 +78,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	o, err := parse(args, fallback, stderr)
 	if err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return exitDone
+		}
 		return exitUsage
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

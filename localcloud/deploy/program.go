@@ -174,8 +174,18 @@ func (r *run) verdict(err error) error {
 		// The SDK is silent when it cannot reach a monitor.
 		texts = append(texts, "program ended before it contacted the local cloud: "+ending(err))
 	}
+	for i, text := range texts {
+		texts[i] = unwrapped(text)
+	}
 	e.Program = strings.Join(texts, "\n")
 	return e
+}
+
+// unwrapped is what the program said, without what the SDK wraps a single error in.
+func unwrapped(text string) string {
+	text = strings.TrimPrefix(text, "an unhandled error occurred: ")
+	text = strings.TrimPrefix(text, "program failed: \n")
+	return strings.TrimPrefix(text, "1 error occurred:\n\t* ")
 }
 
 func ending(err error) string {

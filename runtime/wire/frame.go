@@ -56,6 +56,29 @@ func (f *Frame) Decode(body []byte) error {
 	return nil
 }
 
+// MarshalJSON writes the frame as it came: a percentage, a cursor or retryable
+// that is zero is written where its type has one.
+func (f Frame) MarshalJSON() ([]byte, error) {
+	type plain Frame
+	out := struct {
+		plain
+		Percentage *float64 `json:"percentage,omitempty"` // these hide the ones of Frame
+		Retryable  *bool    `json:"retryable,omitempty"`
+		Epoch      *int64   `json:"epoch,omitempty"`
+		Seq        *int64   `json:"seq,omitempty"`
+	}{plain: plain(f)}
+	switch f.Type {
+	case TypeProgress:
+		out.Percentage = &f.Percentage
+	case TypeError:
+		out.Retryable = &f.Retryable
+	}
+	if f.Placed {
+		out.Epoch, out.Seq = &f.Epoch, &f.Seq
+	}
+	return json.Marshal(out)
+}
+
 // Gateway says that the frame is API Gateway's own: a message did not reach the
 // function, or the function did not answer. It does not name the request.
 func (f *Frame) Gateway() bool { return f.Type == "" && f.Message != "" && f.ConnectionID != "" }
