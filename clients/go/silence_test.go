@@ -17,22 +17,32 @@ import (
 )
 
 // pipe is a listener in memory, for bubbles.
-type pipe chan net.Conn
+type pipe struct {
+	conns chan net.Conn
+	done  chan struct{}
+}
 
 func (p pipe) Accept() (net.Conn, error) {
-	if c, ok := <-p; ok {
+	select {
+	case c := <-p.conns:
 		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
 	}
-	return nil, net.ErrClosed
 }
-func (p pipe) Close() error   { return nil }
+
+func (p pipe) Close() error {
+	close(p.done)
+	return nil
+}
+
 func (p pipe) Addr() net.Addr { return &net.TCPAddr{} }
 
 // silent is a server that answers what it is given answers for, and nothing else.
 func silent(t *testing.T, answers map[string]string, do func(ctx context.Context, conn *client.Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		listener := make(pipe)
+		listener := pipe{make(chan net.Conn), make(chan struct{})}
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ws, err := websocket.Accept(w, r, nil)
 			if err != nil {
@@ -55,7 +65,7 @@ func silent(t *testing.T, answers map[string]string, do func(ctx context.Context
 		go func() { _ = server.Serve(listener) }() // it ends with the listener
 		transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
-			listener <- far
+			listener.conns <- far
 			return near, nil
 		}}
 		conn, err := client.Dial(t.Context(), "ws://server/live", "good", client.Options{HTTPClient: &http.Client{Transport: transport}})
@@ -65,7 +75,6 @@ func silent(t *testing.T, answers map[string]string, do func(ctx context.Context
 		do(t.Context(), conn)
 		_ = conn.Close()
 		_ = server.Close()
-		close(listener)
 	})
 }
 
@@ -74,7 +83,7 @@ const accepted = `"type":"acknowledgment","status":"PENDING","retained_until":"2
 func TestLostLastFrameIsAskedFor(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]string{
-		`{"status":"SUCCEEDED","epoch":2,"result":{"n":1}}`: "",
+		`{"status":"SUCCEEDED","epoch":2,"result":{"n":1}}`:                                              "",
 		`{"status":"FAILED","epoch":2,"error":{"code":"TIMEOUT","message":"too late","retryable":true}}`: "TIMEOUT",
 	} {
 		silent(t, map[string]string{"job": accepted, "$get": `"type":"response","data":` + state}, func(ctx context.Context, conn *client.Conn) {
