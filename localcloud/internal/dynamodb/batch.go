@@ -86,14 +86,11 @@ func (s *Service) checkBatchGet(ctx context.Context, in *batchGetInput) (map[str
 		if err := s.authorize(ctx, "BatchGetItem", shortName(name), ""); err != nil {
 			return nil, err
 		}
-		if len(asked.AttributesToGet) > 0 {
-			return nil, validation("The parameter AttributesToGet is a legacy parameter, which this local DynamoDB does not support: use expressions")
-		}
 		if len(asked.Keys) == 0 {
 			return nil, constraint("[]", "requestItems."+name+".member.keys", "have length greater than or equal to 1")
 		}
 		keys += len(asked.Keys)
-		tree, err := projection(asked.ProjectionExpression, asked.ExpressionAttributeNames)
+		tree, err := projection(asked.ProjectionExpression, asked.ExpressionAttributeNames, asked.AttributesToGet)
 		if err != nil {
 			return nil, err
 		}

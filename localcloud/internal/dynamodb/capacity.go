@@ -28,7 +28,13 @@ type cost struct {
 	write   bool
 	twice   bool // a transaction: read and write units are told apart
 	table   float64
-	indexes map[string]float64
+	indexes map[indexName]float64
+}
+
+// indexName tells an index in the sums of a call, where the two kinds stand apart.
+type indexName struct {
+	name  string
+	local bool
 }
 
 func (c *cost) add(o cost) {
@@ -39,9 +45,9 @@ func (c *cost) add(o cost) {
 	}
 }
 
-func (c *cost) addIndex(name string, units float64) {
+func (c *cost) addIndex(name indexName, units float64) {
 	if c.indexes == nil {
-		c.indexes = map[string]float64{}
+		c.indexes = map[indexName]float64{}
 	}
 	c.indexes[name] += units
 }
@@ -65,6 +71,7 @@ type consumedCapacity struct {
 	capacityUnits
 	Table                  *capacityUnits           `json:",omitempty"`
 	GlobalSecondaryIndexes map[string]capacityUnits `json:",omitempty"`
+	LocalSecondaryIndexes  map[string]capacityUnits `json:",omitempty"`
 }
 
 func (c *cost) units(n float64) capacityUnits {
@@ -86,11 +93,15 @@ func (c *cost) report(table, asked string) *consumedCapacity {
 	if asked == "INDEXES" {
 		own := c.units(c.table)
 		out.Table = &own
-		for name, units := range c.indexes {
-			if out.GlobalSecondaryIndexes == nil {
-				out.GlobalSecondaryIndexes = map[string]capacityUnits{}
+		for ix, units := range c.indexes {
+			kind := &out.GlobalSecondaryIndexes
+			if ix.local {
+				kind = &out.LocalSecondaryIndexes
 			}
-			out.GlobalSecondaryIndexes[name] = c.units(units)
+			if *kind == nil {
+				*kind = map[string]capacityUnits{}
+			}
+			(*kind)[ix.name] = c.units(units)
 		}
 	}
 	return out

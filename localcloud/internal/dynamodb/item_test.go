@@ -106,19 +106,6 @@ func TestItemAndUpdateSizeLimits(t *testing.T) {
 	wantError(t, err, "ValidationException", "Item size to update has exceeded the maximum allowed size")
 }
 
-func TestLegacyParametersAreRefusedByName(t *testing.T) {
-	t.Parallel()
-	c := newCloud(t, dynamodb.Options{})
-	c.table(t, hashTable("items"))
-	name, key := aws.String("items"), object{"pk": "a"}.item()
-	_, err := c.db.GetItem(t.Context(), &sdk.GetItemInput{TableName: name, Key: key, AttributesToGet: []string{"pk"}})
-	wantError(t, err, "ValidationException", "The parameter AttributesToGet is a legacy parameter")
-	_, err = c.db.UpdateItem(t.Context(), &sdk.UpdateItemInput{TableName: name, Key: key, AttributeUpdates: map[string]types.AttributeValueUpdate{
-		"x": {Value: attribute("y")},
-	}})
-	wantError(t, err, "ValidationException", "The parameter AttributeUpdates is a legacy parameter")
-}
-
 func TestUnknownOperationIsNamed(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, dynamodb.Options{})

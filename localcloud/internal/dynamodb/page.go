@@ -19,14 +19,19 @@ func (s *Service) pageOf(src source, in *readInput, r *reading, rows iter.Seq[*r
 	if !r.count {
 		out.Items = []item{}
 	}
-	bytes := 0
+	bytes, fetched := 0, 0.0
 	var last *row
 	for row := range rows {
 		if out.ScannedCount == r.limit || bytes >= maxPage {
 			break
 		}
 		held := src.held(row.item)
-		bytes += held.size()
+		size := held.size()
+		if src.fetch {
+			size = src.index.project(row.item).size()
+			fetched += readUnits(held.size(), r.strong)
+		}
+		bytes += size
 		out.ScannedCount++
 		last = row
 		if !r.filter.holds(held) {
@@ -45,7 +50,8 @@ func (s *Service) pageOf(src source, in *readInput, r *reading, rows iter.Seq[*r
 	units := readUnits(bytes, r.strong)
 	var c cost
 	if src.index != nil {
-		c.addIndex(src.index.spec.Name, units)
+		c.table = fetched
+		c.addIndex(src.index.name(), units)
 	} else {
 		c.table = units
 	}
@@ -57,20 +63,21 @@ func (s *Service) pageOf(src source, in *readInput, r *reading, rows iter.Seq[*r
 type scanInput struct {
 	readInput
 	Segment, TotalSegments *int
+	ScanFilter             map[string]comparison
 }
 
 func (s *Service) scan(ctx context.Context, in *scanInput) (any, error) {
 	if err := s.authorize(ctx, "Scan", shortName(in.TableName), in.IndexName); err != nil {
 		return nil, err
 	}
-	if err := firstError(in.check(), in.checkSegments()); err != nil {
+	if err := firstError(in.check(), in.checkSegments(), in.legacy(given{"ScanFilter", in.ScanFilter != nil}, nil)); err != nil {
 		return nil, err
 	}
 	sc, err := in.bindings.scope(in.ProjectionExpression, expression{"FilterExpression", in.FilterExpression})
 	if err != nil {
 		return nil, err
 	}
-	r, err := in.prepare(sc)
+	r, err := in.prepare(sc, "scanFilter", in.ScanFilter)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +87,7 @@ func (s *Service) scan(ctx context.Context, in *scanInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	src.fetch = in.fetches(src, r)
 	var start *row
 	if in.ExclusiveStartKey != nil {
 		if start, err = src.rowAt(in.ExclusiveStartKey); err != nil {

@@ -24,13 +24,9 @@ const (
 // operation answers one decoded call. The service's lock is not held.
 type operation func(ctx context.Context, s *Service, body []byte) (any, error)
 
-// handle makes an operation of a method that takes a typed request. legacy
-// names parameters that expressions replaced; they are refused by name.
-func handle[In any](method func(s *Service, ctx context.Context, in *In) (any, error), legacy ...string) operation {
+// handle makes an operation of a method that takes a typed request.
+func handle[In any](method func(s *Service, ctx context.Context, in *In) (any, error)) operation {
 	return func(ctx context.Context, s *Service, body []byte) (any, error) {
-		if err := refuseLegacy(body, legacy); err != nil {
-			return nil, err
-		}
 		in := new(In)
 		if err := decode(body, in); err != nil {
 			return nil, err
@@ -85,22 +81,6 @@ func modelType(k reflect.Kind) string {
 	return "Structure"
 }
 
-func refuseLegacy(body []byte, legacy []string) error {
-	if len(legacy) == 0 {
-		return nil
-	}
-	var given map[string]json.RawMessage
-	if json.Unmarshal(body, &given) != nil {
-		return nil // decode says what is wrong
-	}
-	for _, name := range legacy {
-		if v, ok := given[name]; ok && string(v) != "null" {
-			return validation("The parameter %s is a legacy parameter, which this local DynamoDB does not support: use expressions", name)
-		}
-	}
-	return nil
-}
-
 func operations(target string) (operation, string) {
 	if name, ok := strings.CutPrefix(target, targetTables); ok {
 		return tableOperation(name), name
@@ -140,17 +120,17 @@ func tableOperation(name string) operation {
 func itemOperation(name string) operation {
 	switch name {
 	case "GetItem":
-		return handle((*Service).getItem, "AttributesToGet")
+		return handle((*Service).getItem)
 	case "PutItem":
-		return handle((*Service).putItem, "Expected", "ConditionalOperator")
+		return handle((*Service).putItem)
 	case "DeleteItem":
-		return handle((*Service).deleteItem, "Expected", "ConditionalOperator")
+		return handle((*Service).deleteItem)
 	case "UpdateItem":
-		return handle((*Service).updateItem, "AttributeUpdates", "Expected", "ConditionalOperator")
+		return handle((*Service).updateItem)
 	case "Query":
-		return handle((*Service).query, "KeyConditions", "QueryFilter", "ConditionalOperator", "AttributesToGet")
+		return handle((*Service).query)
 	case "Scan":
-		return handle((*Service).scan, "ScanFilter", "ConditionalOperator", "AttributesToGet")
+		return handle((*Service).scan)
 	case "BatchGetItem":
 		return handle((*Service).batchGetItem)
 	case "BatchWriteItem":

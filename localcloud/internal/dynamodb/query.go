@@ -19,13 +19,16 @@ type readInput struct {
 	FilterExpression       *string
 	ProjectionExpression   *string
 	ReturnConsumedCapacity string
+	AttributesToGet        []string
+	ConditionalOperator    string
 	bindings
 }
 
 type queryInput struct {
 	readInput
-	KeyConditionExpression *string
-	ScanIndexForward       *bool
+	KeyConditions, QueryFilter map[string]comparison
+	KeyConditionExpression     *string
+	ScanIndexForward           *bool
 }
 
 type readOutput struct {
@@ -40,6 +43,7 @@ type readOutput struct {
 type source struct {
 	table *table
 	index *index // nil for the table
+	fetch bool   // from the table, what a local index does not hold
 }
 
 func (src source) key() key {
@@ -58,7 +62,7 @@ func (src source) rows() *store {
 
 // held is what the source holds of an item.
 func (src source) held(it item) item {
-	if src.index != nil {
+	if src.index != nil && !src.fetch {
 		return src.index.project(it)
 	}
 	return it
@@ -110,6 +114,7 @@ type reading struct {
 	limit  int
 	count  bool // only the count is asked for
 	strong bool
+	legacy bool // the filter is a QueryFilter
 }
 
 func (in *readInput) check() error {
@@ -124,10 +129,11 @@ func (in *readInput) check() error {
 		return constraint(numberOf(*in.Limit).text, "limit", "have value greater than or equal to 1")
 	}
 	switch {
+	case in.AttributesToGet != nil && in.Select != "" && in.Select != "SPECIFIC_ATTRIBUTES":
+		return validation("Cannot specify the AttributesToGet when choosing to get %s", selected(in.Select))
 	case in.ProjectionExpression != nil && in.Select != "" && in.Select != "SPECIFIC_ATTRIBUTES":
-		name := map[string]string{"COUNT": "only the Count", "ALL_ATTRIBUTES": "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES": "ALL_PROJECTED_ATTRIBUTES"}[in.Select]
-		return validation("Cannot specify the ProjectionExpression when choosing to get %s", name)
-	case in.Select == "SPECIFIC_ATTRIBUTES" && in.ProjectionExpression == nil:
+		return validation("Cannot specify the ProjectionExpression when choosing to get %s", selected(in.Select))
+	case in.Select == "SPECIFIC_ATTRIBUTES" && in.ProjectionExpression == nil && in.AttributesToGet == nil:
 		return validation("Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES")
 	case in.Select == "ALL_PROJECTED_ATTRIBUTES" && in.IndexName == "":
 		return validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
@@ -135,14 +141,42 @@ func (in *readInput) check() error {
 	return nil
 }
 
-// prepare parses the filter and the projection.
-func (in *readInput) prepare(sc *scope) (*reading, error) {
+// selected is how messages call a Select.
+func selected(name string) string {
+	if name == "COUNT" {
+		return "only the Count"
+	}
+	return name
+}
+
+// legacy refuses expressions beside the parameters that they replaced.
+func (in *readInput) legacy(filter given, others []given, expressions ...given) error {
+	old := append([]given{
+		{"AttributesToGet", in.AttributesToGet != nil}, filter, {"ConditionalOperator", in.ConditionalOperator != ""},
+	}, others...)
+	return notBoth(old, append([]given{
+		{"ProjectionExpression", in.ProjectionExpression != nil}, {"FilterExpression", in.FilterExpression != nil},
+	}, expressions...)...)
+}
+
+// prepare parses the filter and the projection. old is the parameter that the
+// filter replaced.
+func (in *readInput) prepare(sc *scope, name string, old map[string]comparison) (*reading, error) {
 	r := &reading{limit: 1 << 62, count: in.Select == "COUNT", strong: in.ConsistentRead}
 	if in.Limit != nil {
 		r.limit = *in.Limit
 	}
 	var err error
 	if r.filter, err = parseCondition("FilterExpression", in.FilterExpression, sc); err != nil {
+		return nil, err
+	}
+	if in.FilterExpression == nil {
+		r.legacy = true
+		if r.filter, err = legacyFilter(name, old, in.ConditionalOperator); err != nil {
+			return nil, err
+		}
+	}
+	if r.tree, err = attributesToGet(in.AttributesToGet); err != nil {
 		return nil, err
 	}
 	if in.ProjectionExpression != nil {
@@ -159,10 +193,12 @@ func (s *Service) source(in *readInput) (source, error) {
 	if err != nil || in.IndexName == "" {
 		return source{table: t}, err
 	}
-	src := source{t, t.index(in.IndexName)}
+	src := source{table: t, index: t.index(in.IndexName)}
 	switch {
 	case src.index == nil:
 		return src, validation("The table does not have the specified index: %s", in.IndexName)
+	case src.index.spec.Local:
+		return src, nil
 	case in.ConsistentRead:
 		return src, validation("Consistent reads are not supported on global secondary indexes")
 	case in.Select == "ALL_ATTRIBUTES" && src.index.keep != nil:
@@ -171,11 +207,28 @@ func (s *Service) source(in *readInput) (source, error) {
 	return src, nil
 }
 
+// fetches is true when a local index lacks attributes that are asked for: the
+// table is read too (DynamoDB guide, LSI: fetches).
+func (in *readInput) fetches(src source, r *reading) bool {
+	if src.index == nil || !src.index.spec.Local || src.index.keep == nil || r.count {
+		return false
+	}
+	if r.tree == nil {
+		return in.Select == "ALL_ATTRIBUTES"
+	}
+	for name := range r.tree.names {
+		if !src.index.keep[name] {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Service) query(ctx context.Context, in *queryInput) (any, error) {
 	if err := s.authorize(ctx, "Query", shortName(in.TableName), in.IndexName); err != nil {
 		return nil, err
 	}
-	if err := in.check(); err != nil {
+	if err := firstError(in.check(), in.mixed()); err != nil {
 		return nil, err
 	}
 	sc, err := in.bindings.scope(in.ProjectionExpression,
@@ -183,14 +236,11 @@ func (s *Service) query(ctx context.Context, in *queryInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.KeyConditionExpression == nil {
-		return nil, validation("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
-	}
-	terms, err := parseKeyCondition(*in.KeyConditionExpression, sc)
+	terms, err := in.terms(sc)
 	if err != nil {
 		return nil, err
 	}
-	r, err := in.prepare(sc)
+	r, err := in.prepare(sc, "queryFilter", in.QueryFilter)
 	if err != nil {
 		return nil, err
 	}
@@ -200,11 +250,31 @@ func (s *Service) query(ctx context.Context, in *queryInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	src.fetch = in.fetches(src, r)
 	rows, err := in.rows(src, terms, r)
 	if err != nil {
 		return nil, err
 	}
 	return s.page(src, &in.readInput, r, rows), nil
+}
+
+// mixed refuses expressions beside what they replaced. KeyConditions may stand
+// beside expressions other than its own.
+func (in *queryInput) mixed() error {
+	keyed := in.KeyConditionExpression != nil
+	return in.legacy(given{"QueryFilter", in.QueryFilter != nil},
+		[]given{{"KeyConditions", keyed && in.KeyConditions != nil}}, given{"KeyConditionExpression", keyed})
+}
+
+// terms are the key condition, in whichever form it is given.
+func (in *queryInput) terms(sc *scope) ([]keyTerm, error) {
+	switch {
+	case in.KeyConditionExpression != nil:
+		return parseKeyCondition(*in.KeyConditionExpression, sc)
+	case in.KeyConditions != nil:
+		return legacyKeyCondition(in.KeyConditions)
+	}
+	return nil, validation("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 }
 
 // rows are the rows that the key condition selects, from the start key on and
@@ -215,7 +285,7 @@ func (in *queryInput) rows(src source, terms []keyTerm, r *reading) ([]*row, err
 	if err != nil {
 		return nil, err
 	}
-	if err := noKeys(r.filter, k); err != nil {
+	if err := noKeys(r, k); err != nil {
 		return nil, err
 	}
 	var rows []*row
@@ -250,14 +320,17 @@ func (in *queryInput) rows(src source, terms []keyTerm, r *reading) ([]*row, err
 }
 
 // noKeys refuses a query's filter that names a key attribute.
-func noKeys(filter *condition, k key) error {
+func noKeys(r *reading, k key) error {
 	var bad string
-	filter.mentions(func(p path) {
+	r.filter.mentions(func(p path) {
 		if bad == "" && k.has(p[0].name) {
 			bad = p[0].name
 		}
 	})
-	if bad != "" {
+	switch {
+	case bad != "" && r.legacy:
+		return validation("QueryFilter can only contain non-primary key attributes: Primary key attribute: %s", bad)
+	case bad != "":
 		return validation("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", bad)
 	}
 	return nil

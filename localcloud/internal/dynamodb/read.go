@@ -11,6 +11,7 @@ type getInput struct {
 	Key                      item
 	ConsistentRead           bool
 	ProjectionExpression     *string
+	AttributesToGet          []string
 	ReturnConsumedCapacity   string
 	ExpressionAttributeNames map[string]string
 }
@@ -21,8 +22,14 @@ type getOutput struct {
 }
 
 // projection parses an optional ProjectionExpression that is the only
-// expression of its request.
-func projection(text *string, names map[string]string) (*pathTree, error) {
+// expression of its request, or the list of names that it replaced.
+func projection(text *string, names map[string]string, legacy []string) (*pathTree, error) {
+	if err := notBoth([]given{{"AttributesToGet", legacy != nil}}, given{"ProjectionExpression", text != nil}); err != nil {
+		return nil, err
+	}
+	if legacy != nil && names == nil {
+		return attributesToGet(legacy)
+	}
 	sc, err := bindings{ExpressionAttributeNames: names}.scope(text)
 	if err != nil || text == nil {
 		return nil, err
@@ -53,7 +60,7 @@ func (s *Service) getItem(ctx context.Context, in *getInput) (any, error) {
 	if in.Key == nil {
 		return nil, constraint("null", "key", "not be null")
 	}
-	tree, err := projection(in.ProjectionExpression, in.ExpressionAttributeNames)
+	tree, err := projection(in.ProjectionExpression, in.ExpressionAttributeNames, in.AttributesToGet)
 	if err != nil {
 		return nil, err
 	}

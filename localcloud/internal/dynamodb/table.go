@@ -16,9 +16,12 @@ type TableSpec struct {
 	DeletionProtection bool
 }
 
-// IndexSpec is a global secondary index. Projection is KEYS_ONLY, INCLUDE or
-// ALL ("" means ALL); Include names the attributes of INCLUDE.
+// IndexSpec is a secondary index, global unless Local. Projection is KEYS_ONLY,
+// INCLUDE or ALL ("" means ALL); Include names the attributes of INCLUDE.
 type IndexSpec struct {
+	// Local is an index with the table's hash key, which exists as long as the
+	// table does.
+	Local          bool
 	Name           string
 	Hash, HashType string
 	Range          string
@@ -77,19 +80,20 @@ func (k key) of(it item) item {
 
 // table is one table; the service's lock guards all of it.
 type table struct {
-	spec    TableSpec
-	arn     string
-	id      string
-	created time.Time
-	key     key
-	items   *store
-	indexes []*index
-	stream  *stream // the enabled one, nil for none
-	ttl     ttl
-	backups bool // point-in-time recovery is on; there is nothing to recover here
+	spec       TableSpec
+	arn        string
+	id         string
+	created    time.Time
+	key        key
+	items      *store
+	indexes    []*index
+	stream     *stream // the enabled one, nil for none
+	ttl        ttl
+	throughput *throughput // nil for a table on demand
+	backups    bool        // point-in-time recovery is on; there is nothing to recover here
 }
 
-// index is a global secondary index.
+// index is a secondary index.
 type index struct {
 	spec IndexSpec
 	key  key
@@ -160,6 +164,8 @@ func (ix *index) rowOf(t *table, it item) *row {
 	return r
 }
 
+func (ix *index) name() indexName { return indexName{ix.spec.Name, ix.spec.Local} }
+
 // project is the part of an item that the index holds.
 func (ix *index) project(it item) item {
 	if ix.keep == nil {
@@ -176,19 +182,19 @@ func (ix *index) project(it item) item {
 
 // apply replaces the old item by the new one (either may be nil) in the table
 // and its indexes, and returns the write units of each index that changed.
-func (t *table) apply(old, now item) map[string]float64 {
+func (t *table) apply(old, now item) map[indexName]float64 {
 	if now != nil {
 		t.items.put(t.rowOf(now))
 	} else {
 		t.items.remove(t.rowOf(old))
 	}
-	var units map[string]float64
+	var units map[indexName]float64
 	for _, ix := range t.indexes {
 		if n := ix.apply(t, old, now); n > 0 {
 			if units == nil {
-				units = map[string]float64{}
+				units = map[indexName]float64{}
 			}
-			units[ix.spec.Name] = n
+			units[ix.name()] = n
 		}
 	}
 	return units

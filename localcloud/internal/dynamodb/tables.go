@@ -131,12 +131,15 @@ func (ix *index) fits(it item) bool {
 }
 
 func (i IndexSpec) same(o IndexSpec) bool {
-	return i.Hash == o.Hash && i.HashType == o.HashType && i.Range == o.Range && i.RangeType == o.RangeType &&
+	return i.Local == o.Local && i.Hash == o.Hash && i.HashType == o.HashType && i.Range == o.Range && i.RangeType == o.RangeType &&
 		i.Projection == o.Projection && slices.Equal(i.Include, o.Include)
 }
 
-// maxIndexes is the number of global secondary indexes of a table.
-const maxIndexes = 20
+// The numbers of global and of local secondary indexes of a table.
+const (
+	maxIndexes      = 20
+	maxLocalIndexes = 5
+)
 
 // normal fills in the defaults and checks the spec.
 func (spec TableSpec) normal() (TableSpec, error) {
@@ -148,8 +151,8 @@ func (spec TableSpec) normal() (TableSpec, error) {
 	if spec.HashType, spec.RangeType, err = normalKey(types, spec.Hash, spec.HashType, spec.Range, spec.RangeType); err != nil {
 		return spec, err
 	}
-	if len(spec.Indexes) > maxIndexes {
-		return spec, refuse("LimitExceededException", "GlobalSecondaryIndex count exceeds the per-table limit of %d", maxIndexes)
+	if err := spec.checkIndexCounts(); err != nil {
+		return spec, err
 	}
 	spec.Indexes = slices.Clone(spec.Indexes)
 	seen := map[string]bool{}
@@ -165,6 +168,31 @@ func (spec TableSpec) normal() (TableSpec, error) {
 	}
 	views := []string{"NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"}
 	return spec, oneOf("streamSpecification.streamViewType", spec.Stream, views...)
+}
+
+func (spec TableSpec) checkIndexCounts() error {
+	local := 0
+	for _, ix := range spec.Indexes {
+		if !ix.Local {
+			continue
+		}
+		local++
+		switch {
+		case spec.Range == "":
+			return invalidParameter("Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex")
+		case ix.Hash != spec.Hash:
+			return invalidParameter("Index KeySchema does not have the same leading hash key as table KeySchema for index: %s. index hash key: %s, table hash key: %s", ix.Name, ix.Hash, spec.Hash)
+		case ix.Range == "":
+			return invalidParameter("Index KeySchema does not have a range key for index: %s", ix.Name)
+		}
+	}
+	if local > maxLocalIndexes {
+		return invalidParameter("Number of LocalSecondaryIndexes exceeds per-table limit of %d", maxLocalIndexes)
+	}
+	if len(spec.Indexes)-local > maxIndexes {
+		return refuse("LimitExceededException", "GlobalSecondaryIndex count exceeds the per-table limit of %d", maxIndexes)
+	}
+	return nil
 }
 
 func (i *IndexSpec) normal(types map[string]string) (err error) {

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"slices"
 	"strings"
 )
 
@@ -36,6 +37,7 @@ type createInput struct {
 	StreamSpecification       *streamSpecification
 	DeletionProtectionEnabled bool
 	BillingMode               string
+	ProvisionedThroughput     *throughput
 }
 
 func (k key) schema() []keyElement {
@@ -115,8 +117,8 @@ func (in *createInput) spec() (TableSpec, error) {
 	if err := checkTableName(in.TableName); err != nil {
 		return TableSpec{}, err
 	}
-	if len(in.LocalSecondaryIndexes) > 0 {
-		return TableSpec{}, validation("LocalSecondaryIndexes are not supported by this local DynamoDB")
+	if err := checkBilling(in.BillingMode, in.ProvisionedThroughput); err != nil {
+		return TableSpec{}, err
 	}
 	hash, sort, err := keyNames(in.KeySchema)
 	if err != nil {
@@ -130,12 +132,8 @@ func (in *createInput) spec() (TableSpec, error) {
 		Name: in.TableName, Hash: hash, HashType: t.defined[hash], Range: sort, RangeType: t.defined[sort],
 		DeletionProtection: in.DeletionProtectionEnabled,
 	}
-	for _, ix := range in.GlobalSecondaryIndexes {
-		one, err := ix.spec(t)
-		if err != nil {
-			return spec, err
-		}
-		spec.Indexes = append(spec.Indexes, one)
+	if spec.Indexes, err = in.indexes(t); err != nil {
+		return spec, err
 	}
 	if len(t.used) < len(t.defined) {
 		return spec, invalidParameter("Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions")
@@ -146,6 +144,27 @@ func (in *createInput) spec() (TableSpec, error) {
 		}
 	}
 	return spec, nil
+}
+
+// indexes are the specs of both kinds of indexes. An empty list is refused,
+// for AWS wants none or some.
+func (in *createInput) indexes(t *types) ([]IndexSpec, error) {
+	if in.LocalSecondaryIndexes != nil && len(in.LocalSecondaryIndexes) == 0 {
+		return nil, invalidParameter("List of LocalSecondaryIndexes is empty")
+	}
+	if in.GlobalSecondaryIndexes != nil && len(in.GlobalSecondaryIndexes) == 0 {
+		return nil, invalidParameter("List of GlobalSecondaryIndexes is empty")
+	}
+	var out []IndexSpec
+	for i, ix := range slices.Concat(in.LocalSecondaryIndexes, in.GlobalSecondaryIndexes) {
+		spec, err := ix.spec(t)
+		if err != nil {
+			return nil, err
+		}
+		spec.Local = i < len(in.LocalSecondaryIndexes)
+		out = append(out, spec)
+	}
+	return out, nil
 }
 
 func (s *Service) createTable(ctx context.Context, in *createInput) (any, error) {
@@ -162,6 +181,7 @@ func (s *Service) createTable(ctx context.Context, in *createInput) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	t.throughput = in.ProvisionedThroughput
 	return map[string]any{"TableDescription": t.describe("CREATING")}, nil
 }
 
@@ -229,32 +249,43 @@ func (s *Service) listTables(ctx context.Context, in *listTablesInput) (any, err
 	return out, nil
 }
 
-// describe is the TableDescription of a table on demand.
+// describe is the TableDescription of a table.
 func (t *table) describe(status string) map[string]any {
-	none := map[string]any{"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0, "WriteCapacityUnits": 0}
+	mode := "PAY_PER_REQUEST"
+	if t.throughput != nil {
+		mode = "PROVISIONED"
+	}
 	out := map[string]any{
 		"TableName": t.spec.Name, "TableArn": t.arn, "TableId": t.id, "TableStatus": status,
 		"CreationDateTime": float64(t.created.UnixMilli()) / 1000, "KeySchema": t.key.schema(),
-		"AttributeDefinitions": t.definitions(), "ProvisionedThroughput": none,
+		"AttributeDefinitions": t.definitions(), "ProvisionedThroughput": t.throughput.describe(),
 		"ItemCount": t.items.count, "TableSizeBytes": t.items.bytes,
-		"BillingModeSummary":        map[string]any{"BillingMode": "PAY_PER_REQUEST"},
+		"BillingModeSummary":        map[string]any{"BillingMode": mode},
 		"DeletionProtectionEnabled": t.spec.DeletionProtection,
 	}
 	if t.stream != nil {
 		out["LatestStreamArn"], out["LatestStreamLabel"] = t.stream.arn, t.stream.label
 		out["StreamSpecification"] = streamSpecification{true, t.stream.view}
 	}
-	var indexes []map[string]any
+	var global, local []map[string]any
 	for _, ix := range t.indexes {
-		indexes = append(indexes, map[string]any{
-			"IndexName": ix.spec.Name, "IndexArn": t.arn + "/index/" + ix.spec.Name, "IndexStatus": status,
+		one := map[string]any{
+			"IndexName": ix.spec.Name, "IndexArn": t.arn + "/index/" + ix.spec.Name,
 			"KeySchema": ix.key.schema(), "ItemCount": ix.rows.count, "IndexSizeBytes": ix.bytes(),
-			"Projection":            projectionOutput{ix.spec.Projection, ix.spec.Include},
-			"ProvisionedThroughput": none,
-		})
+			"Projection": projectionOutput{ix.spec.Projection, ix.spec.Include},
+		}
+		if ix.spec.Local {
+			local = append(local, one)
+			continue
+		}
+		one["IndexStatus"], one["ProvisionedThroughput"] = status, t.throughput.describe()
+		global = append(global, one)
 	}
-	if indexes != nil {
-		out["GlobalSecondaryIndexes"] = indexes
+	if global != nil {
+		out["GlobalSecondaryIndexes"] = global
+	}
+	if local != nil {
+		out["LocalSecondaryIndexes"] = local
 	}
 	return out
 }
@@ -273,20 +304,19 @@ func (ix *index) bytes() int {
 	return n
 }
 
+// definitions are the key attributes: the table's, then those of its indexes.
 func (t *table) definitions() []attributeDefinition {
-	all := map[string]kind{}
 	keys := []key{t.key}
 	for _, ix := range t.indexes {
 		keys = append(keys, ix.key)
 	}
+	var out []attributeDefinition
 	for _, k := range keys {
 		for _, name := range k.names() {
-			all[name] = k.kindOf(name)
+			if one := (attributeDefinition{name, string(k.kindOf(name))}); !slices.Contains(out, one) {
+				out = append(out, one)
+			}
 		}
-	}
-	var out []attributeDefinition
-	for _, name := range sortedNames(all) {
-		out = append(out, attributeDefinition{name, string(all[name])})
 	}
 	return out
 }

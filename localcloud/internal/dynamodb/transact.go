@@ -21,7 +21,7 @@ const (
 type replay struct {
 	payload [sha256.Size]byte
 	at      time.Time
-	output  *transactOutput
+	reads   costs // what looking up its items again costs
 }
 
 type transactMember struct {
@@ -97,15 +97,19 @@ func (s *Service) transactWriteItems(ctx context.Context, in *transactInput) (an
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known, err := s.replayed(in.ClientRequestToken, sha256.Sum256(payload))
-	if err != nil || known != nil {
-		return known, err
+	if err != nil {
+		return nil, err
+	}
+	if known != nil {
+		s.countReads(known)
+		return known.output(in.ReturnConsumedCapacity), nil
 	}
 	out, err := s.transact(in, writes)
 	if err != nil {
 		return nil, err
 	}
 	if in.ClientRequestToken != "" {
-		s.tokens[in.ClientRequestToken] = replay{sha256.Sum256(payload), time.Now(), out}
+		s.tokens[in.ClientRequestToken] = replay{sha256.Sum256(payload), time.Now(), s.lookUps(writes)}
 		s.tokenAges = append(s.tokenAges, in.ClientRequestToken)
 	}
 	return out, nil
@@ -143,8 +147,28 @@ func (m *transactMember) write(action string) (*write, error) {
 	return w, nil
 }
 
-// replayed is the output of an earlier transaction with the same token.
-func (s *Service) replayed(token string, payload [sha256.Size]byte) (*transactOutput, error) {
+// lookUps are the reads that repeating a transaction costs: its items are read
+// and not written again (DynamoDB API, TransactWriteItems: ClientRequestToken).
+func (s *Service) lookUps(writes []*write) costs {
+	all := costs{}
+	for _, w := range writes {
+		if all[w.table] == nil {
+			all[w.table] = &cost{twice: true}
+		}
+		all[w.table].table += 2 * readUnits(s.tables[w.table].get(w.target()).size(), true)
+	}
+	return all
+}
+
+func (s *Service) countReads(all costs) {
+	for _, c := range all {
+		s.count(account.MeterReadUnits, c.total())
+	}
+}
+
+// replayed is what an earlier transaction with the same token costs now; nil
+// when there was none.
+func (s *Service) replayed(token string, payload [sha256.Size]byte) (costs, error) {
 	for len(s.tokenAges) > 0 && time.Since(s.tokens[s.tokenAges[0]].at) > tokenLife {
 		delete(s.tokens, s.tokenAges[0])
 		s.tokenAges = s.tokenAges[1:]
@@ -156,7 +180,7 @@ func (s *Service) replayed(token string, payload [sha256.Size]byte) (*transactOu
 	if r.payload != payload {
 		return nil, refuse("IdempotentParameterMismatchException", "The request uses the same client token as a previous, but non-identical request. Do not reuse a client token with different requests, unless the requests are identical")
 	}
-	return r.output, nil
+	return r.reads, nil
 }
 
 // transact plans all members and does them only when none is refused.
@@ -329,9 +353,7 @@ func (s *Service) transactGetItems(ctx context.Context, in *transactGetInput) (a
 	if failed {
 		return nil, cancelled(reasons)
 	}
-	for _, c := range all {
-		s.count(account.MeterReadUnits, c.total())
-	}
+	s.countReads(all)
 	out.ConsumedCapacity = all.output(in.ReturnConsumedCapacity).ConsumedCapacity
 	return out, nil
 }
@@ -349,7 +371,7 @@ func (s *Service) checkTransactGet(ctx context.Context, in *transactGetInput) ([
 			return nil, err
 		}
 		var err error
-		if trees[i], err = projection(ti.Get.ProjectionExpression, ti.Get.ExpressionAttributeNames); err != nil {
+		if trees[i], err = projection(ti.Get.ProjectionExpression, ti.Get.ExpressionAttributeNames, nil); err != nil {
 			return nil, err
 		}
 	}

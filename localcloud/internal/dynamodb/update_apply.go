@@ -14,6 +14,14 @@ func wrongOperand() *Error {
 	return validation("An operand in the update expression has an incorrect data type")
 }
 
+// wrongOperand is the refusal in the words of the parameter.
+func (u *update) wrongOperand(err error) error {
+	if u.legacy && asError(err).Message == wrongOperand().Message {
+		return validation("Type mismatch for attribute to update")
+	}
+	return err
+}
+
 // apply returns the item after the update; old is not changed. Every operand
 // is read from old, so that the order of the actions does not matter.
 func (u *update) apply(old item) (item, error) {
@@ -32,7 +40,7 @@ func (u *update) apply(old item) (item, error) {
 			root, err = a.change(root, old)
 		}
 		if err != nil {
-			return nil, err
+			return nil, u.wrongOperand(err)
 		}
 	}
 	return root.m, nil

@@ -8,6 +8,7 @@ import (
 // update is a parsed UpdateExpression.
 type update struct {
 	actions []action
+	legacy  bool // it was AttributeUpdates, whose errors have texts of their own
 }
 
 // action is one change: SET, REMOVE, ADD or DELETE of a path.

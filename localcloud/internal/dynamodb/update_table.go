@@ -16,6 +16,7 @@ type updateTableInput struct {
 	StreamSpecification       *streamSpecification
 	DeletionProtectionEnabled *bool
 	BillingMode               string
+	ProvisionedThroughput     *throughput
 }
 
 func (s *Service) updateTable(ctx context.Context, in *updateTableInput) (any, error) {
@@ -32,8 +33,11 @@ func (s *Service) updateTable(ctx context.Context, in *updateTableInput) (any, e
 	if t == nil {
 		return nil, tableNotFound(name)
 	}
-	if in.StreamSpecification == nil && in.DeletionProtectionEnabled == nil && in.BillingMode == "" && len(in.GlobalSecondaryIndexUpdates) == 0 {
+	if in.StreamSpecification == nil && in.DeletionProtectionEnabled == nil && in.BillingMode == "" && in.ProvisionedThroughput == nil && len(in.GlobalSecondaryIndexUpdates) == 0 {
 		return nil, validation("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required")
+	}
+	if err := in.checkBilling(t); err != nil {
+		return nil, err
 	}
 	indexes, err := in.indexes(t)
 	if err != nil {
@@ -43,10 +47,33 @@ func (s *Service) updateTable(ctx context.Context, in *updateTableInput) (any, e
 		return nil, err
 	}
 	t.setIndexes(indexes)
+	switch {
+	case in.BillingMode == "PAY_PER_REQUEST":
+		t.throughput = nil
+	case in.ProvisionedThroughput != nil:
+		t.throughput = in.ProvisionedThroughput
+	}
 	if in.DeletionProtectionEnabled != nil {
 		t.spec.DeletionProtection = *in.DeletionProtectionEnabled
 	}
 	return map[string]any{"TableDescription": t.describe("UPDATING")}, nil
+}
+
+// checkBilling checks the way of paying, which stays unless it is given.
+func (in *updateTableInput) checkBilling(t *table) error {
+	mode, units := in.BillingMode, in.ProvisionedThroughput
+	switch {
+	case mode == "" && units == nil:
+		return nil
+	case mode == "" && t.throughput == nil:
+		mode = "PAY_PER_REQUEST"
+	case units == nil:
+		units = t.throughput
+	}
+	if mode == "PAY_PER_REQUEST" {
+		units = in.ProvisionedThroughput
+	}
+	return checkBilling(mode, units)
 }
 
 // indexes are the table's indexes after the update.
@@ -67,7 +94,7 @@ func (in *updateTableInput) indexes(t *table) ([]IndexSpec, error) {
 			}
 			specs = append(specs, spec)
 		case change.Delete != nil:
-			i := slices.IndexFunc(specs, func(s IndexSpec) bool { return s.Name == change.Delete.IndexName })
+			i := slices.IndexFunc(specs, func(s IndexSpec) bool { return !s.Local && s.Name == change.Delete.IndexName })
 			if i < 0 {
 				return nil, refuse("ResourceNotFoundException", "Requested resource not found")
 			}

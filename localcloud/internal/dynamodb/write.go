@@ -14,6 +14,8 @@ type writeInput struct {
 	ReturnValuesOnConditionCheckFailure string
 	ReturnConsumedCapacity              string
 	ReturnItemCollectionMetrics         string
+	Expected                            map[string]comparison
+	ConditionalOperator                 string
 	bindings
 }
 
@@ -31,6 +33,7 @@ type updateInput struct {
 	writeInput
 	Key              item
 	UpdateExpression *string
+	AttributeUpdates map[string]attributeUpdate
 }
 
 type writeOutput struct {
@@ -58,6 +61,10 @@ type outcome struct {
 
 // prepare parses the expressions of a write.
 func (in *writeInput) prepare(w *write, updateText *string) error {
+	legacy := []given{{"Expected", in.Expected != nil}, {"ConditionalOperator", in.ConditionalOperator != ""}}
+	if err := notBoth(legacy, given{"UpdateExpression", updateText != nil}, given{"ConditionExpression", in.ConditionExpression != nil}); err != nil {
+		return err
+	}
 	expressions := []expression{{"ConditionExpression", in.ConditionExpression}}
 	if w.action == "UpdateItem" {
 		expressions = append([]expression{{"UpdateExpression", updateText}}, expressions...)
@@ -66,11 +73,18 @@ func (in *writeInput) prepare(w *write, updateText *string) error {
 	if err != nil {
 		return err
 	}
-	if w.update, err = parseUpdate(updateText, sc); err != nil {
-		return err
+	if w.update == nil {
+		if w.update, err = parseUpdate(updateText, sc); err != nil {
+			return err
+		}
 	}
 	if w.condition, err = parseCondition("ConditionExpression", in.ConditionExpression, sc); err != nil {
 		return err
+	}
+	if in.ConditionExpression == nil {
+		if w.condition, err = legacyFilter("expected", in.Expected, in.ConditionalOperator); err != nil {
+			return err
+		}
 	}
 	w.table = shortName(in.TableName)
 	w.returnOld = in.ReturnValuesOnConditionCheckFailure == "ALL_OLD"
@@ -113,6 +127,16 @@ func (s *Service) updateItem(ctx context.Context, in *updateInput) (any, error) 
 	w := &write{action: "UpdateItem", key: in.Key}
 	if in.Key == nil {
 		return nil, constraint("null", "key", "not be null")
+	}
+	if in.AttributeUpdates != nil && in.UpdateExpression == nil {
+		var err error
+		if w.update, err = legacyUpdate(in.AttributeUpdates); err != nil {
+			return nil, err
+		}
+	}
+	if err := notBoth([]given{{"AttributeUpdates", in.AttributeUpdates != nil}}, given{"UpdateExpression", in.UpdateExpression != nil},
+		given{"ConditionExpression", in.ConditionExpression != nil}); err != nil {
+		return nil, err
 	}
 	return s.writeOne(ctx, &in.writeInput, w, in.UpdateExpression, "NONE", "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW")
 }

@@ -31,6 +31,7 @@ const (
 func knownDifferences() map[string]difference {
 	all := differencesOfItems()
 	maps.Copy(all, differencesOfExpressions())
+	maps.Copy(all, differencesOfLegacy())
 	return all
 }
 
