@@ -40,3 +40,15 @@ func MessageWork(invoker Invoker, body []byte) func() {
 		c.queue, c.queued = nil, 0
 	}
 }
+
+// PlainBody is plainBody.
+func PlainBody(payload []byte) ([]byte, bool) { return plainBody(payload) }
+
+// GeneralBody is what an answer's body is whatever its form.
+func GeneralBody(payload []byte) ([]byte, error) {
+	_, p, err := parseProxyAnswer(payload)
+	if err != nil {
+		return nil, err
+	}
+	return p.text()
+}

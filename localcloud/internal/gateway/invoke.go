@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -58,6 +59,43 @@ func parseProxyAnswer(payload []byte) (status int, p proxyAnswer, err error) {
 		return 0, p, fmt.Errorf("malformed Lambda proxy response: statusCode %q", p.StatusCode)
 	}
 	return status, p, nil
+}
+
+// plainBody returns the body of an answer in its plainest form,
+// {"statusCode":200,"body":"…"}, which is what most messages get; reading it in
+// general costs the most of all that the gateway does itself. false means that
+// the answer is of another form.
+func plainBody(payload []byte) (body []byte, ok bool) {
+	rest, ok := bytes.CutPrefix(payload, []byte(`{"statusCode":200,"body":"`))
+	if !ok || len(rest) > messageLimit {
+		return nil, false
+	}
+	rest, ok = bytes.CutSuffix(bytes.TrimRight(rest, "\n"), []byte(`"}`))
+	if !ok || len(rest) == 0 || !utf8.Valid(rest) {
+		return nil, false
+	}
+	body = make([]byte, 0, len(rest))
+	for i := 0; i < len(rest); i++ {
+		ch := rest[i]
+		switch {
+		case ch < ' ' || ch == '"':
+			return nil, false
+		case ch == '\\':
+			i++
+			if i == len(rest) {
+				return nil, false
+			}
+			switch ch = rest[i]; ch {
+			case '"', '\\', '/':
+			case 'n':
+				ch = '\n'
+			default:
+				return nil, false
+			}
+		}
+		body = append(body, ch)
+	}
+	return body, true
 }
 
 // text returns the body to send to the client; nil for none.

@@ -70,7 +70,7 @@ func (c *conn) answer(r *route, event []byte, requestID string) {
 		return
 	}
 	if r.twoWay && body != nil {
-		c.deliver(body)
+		c.report(c.sendHere(body))
 	}
 }
 
@@ -82,6 +82,9 @@ func (a Answer) message(err error) ([]byte, error) {
 	if a.FunctionError != "" {
 		return nil, errors.New(a.FunctionError + ": " + string(a.Payload))
 	}
+	if body, ok := plainBody(a.Payload); ok {
+		return body, nil
+	}
 	_, p, err := parseProxyAnswer(a.Payload)
 	if err != nil {
 		return nil, err
@@ -91,13 +94,12 @@ func (a Answer) message(err error) ([]byte, error) {
 
 // sendError sends an error frame.
 func (c *conn) sendError(text, requestID string) {
-	c.deliver(errorBody(text, c.id, requestID))
+	c.report(c.send(errorBody(text, c.id, requestID)))
 }
 
-// deliver sends to the client; when that is impossible there is nobody to
-// tell but the log.
-func (c *conn) deliver(data []byte) {
-	if err := c.send(data); errors.Is(err, errBufferFull) {
+// report logs that a client does not read: there is nobody else to tell.
+func (c *conn) report(err error) {
+	if errors.Is(err, errBufferFull) {
 		c.api.service.logf(c.api, "send to connection %s: %v", c.id, err)
 	}
 }

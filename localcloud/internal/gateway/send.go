@@ -17,6 +17,25 @@ var (
 // errGone after the end and with errBufferFull for a client that does not
 // read, and never blocks.
 func (c *conn) send(data []byte) error {
+	err := c.enqueue(data)
+	if err == nil {
+		c.flush()
+	}
+	return err
+}
+
+// sendHere is send for who may be blocked by the client: the goroutine writes
+// by itself, unless another one is writing.
+func (c *conn) sendHere(data []byte) error {
+	err := c.enqueue(data)
+	if err == nil && c.claim() {
+		c.drain()
+	}
+	return err
+}
+
+// enqueue queues a message for whoever writes next.
+func (c *conn) enqueue(data []byte) error {
 	s := c.api.service
 	c.mu.Lock()
 	switch {
@@ -32,23 +51,27 @@ func (c *conn) send(data []byte) error {
 	c.mu.Unlock()
 	c.lastActive.Store(time.Now().UnixNano())
 	s.countMessage(len(data))
-	c.flush()
 	return nil
 }
 
 // flush sees to it that a goroutine empties the queue while it is not empty.
 func (c *conn) flush() {
-	c.mu.Lock()
-	start := c.open && !c.ended && !c.writing && len(c.queue) > 0
-	if start {
-		c.writing = true
-	}
-	c.mu.Unlock()
-	if start && !c.api.service.spawn(c.drain) {
+	if c.claim() && !c.api.service.spawn(c.drain) {
 		c.mu.Lock()
 		c.writing = false
 		c.mu.Unlock()
 	}
+}
+
+// claim makes the caller the one that has to drain, if there is need of one.
+func (c *conn) claim() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	start := c.open && !c.ended && !c.writing && len(c.queue) > 0
+	if start {
+		c.writing = true
+	}
+	return start
 }
 
 // drain writes the queue and ends with it. A failed write is not reported:
