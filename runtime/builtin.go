@@ -42,7 +42,7 @@ func (r *router) builtin(ctx context.Context, s session, m wire.Message) []byte 
 }
 
 func respond(id string, data any) []byte {
-	raw, err := json.Marshal(data)
+	raw, err := encode(data)
 	if err != nil { // maps of strings, numbers and valid JSON only
 		return wire.AppendError(nil, id, &Error{Code: wire.CodeInternal, Message: "internal error"}, nil)
 	}

@@ -2,7 +2,6 @@ package streamer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -108,7 +107,7 @@ func (p *processor) write(ctx context.Context, o *owner, t request.Transition, v
 // storedFailure keeps an item under its size: what is stored of an error.
 func storedFailure(e *Error) *request.Failure {
 	f := &request.Failure{Code: string(e.Code), Message: cut(e.Message, maxStoredMessage), Retryable: e.Retryable}
-	if raw, err := json.Marshal(e.Details); err == nil && len(e.Details) > 0 && len(raw) <= maxStoredMetadata {
+	if raw, err := encode(e.Details); err == nil && len(e.Details) > 0 && len(raw) <= maxStoredMetadata {
 		f.Details = string(raw)
 	}
 	return f

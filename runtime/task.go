@@ -53,7 +53,7 @@ func metadata(v any) (json.RawMessage, error) {
 	if v == nil {
 		return nil, nil
 	}
-	raw, err := json.Marshal(v)
+	raw, err := encode(v)
 	switch {
 	case err != nil:
 		return nil, err
