@@ -117,20 +117,33 @@ type launcher interface {
 }
 
 func (c Config) launcher(cloud *Cloud) (launcher, error) {
-	if c.Funcs == nil {
+	start := c.Funcs
+	switch {
+	case start != nil:
+	case c.InMemory:
+		// No process could reach the cloud, and the socket of the Runtime API
+		// would keep the time of a bubble from passing.
+		start = noProcess
+	default:
 		l, err := lambda.NewProcessLauncher(lambda.ProcessOptions{GracefulStop: c.GracefulStop})
 		if err != nil {
 			return nil, fmt.Errorf("start runtime api: %w", err)
 		}
 		return processes{l}, nil
 	}
-	start := c.Funcs
 	return funcs{lambda.NewFuncLauncher(func(p lambda.Process) (func(context.Context, []byte) ([]byte, error), error) {
 		return start(Instance{
 			Function: p.Function, Role: p.Role, ID: p.InstanceID, Env: p.Env, HTTP: cloud.client,
 			Log: func(line string) { p.LogLine("stdout", line) },
 		})
 	})}, nil
+}
+
+// noProcess starts what answers every invocation with the reason of its failure.
+func noProcess(in Instance) (func(context.Context, []byte) ([]byte, error), error) {
+	return func(context.Context, []byte) ([]byte, error) {
+		return nil, fmt.Errorf("start function %s: a process cannot reach a cloud in memory; set Config.Funcs", in.Function)
+	}, nil
 }
 
 type processes struct{ *lambda.ProcessLauncher }

@@ -22,13 +22,14 @@ type Config struct {
 	Environ map[string]string
 	// Funcs, when set, runs functions in this process: it is called for every new
 	// instance, as a process's main is, and returns the handler. An error is an
-	// initialisation that failed. nil: functions are processes.
+	// initialisation that failed. nil: functions are processes, if not InMemory.
 	Funcs func(Instance) (func(ctx context.Context, payload []byte) ([]byte, error), error)
 	// GracefulStop lets idle processes exit by themselves, so that they write
 	// coverage counters (GOCOVERDIR); AWS kills them.
 	GracefulStop bool
 	// InMemory needs no sockets: Cloud.Dial and Cloud.HTTPClient reach the cloud,
-	// nothing else does. For testing/synctest, with Funcs. Listen is not used.
+	// nothing else does. For testing/synctest. Listen is not used. Functions need
+	// Funcs: without it their invocations fail, for a process has no way in.
 	InMemory bool
 	// Limits of the services.
 	Limits Limits

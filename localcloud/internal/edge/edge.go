@@ -8,6 +8,7 @@ package edge
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(body) > maxBody {
 		// DynamoDB says this without a body.
+		w.Header().Set("X-Amzn-RequestId", newRequestID())
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
@@ -168,9 +170,19 @@ func refuse(w http.ResponseWriter, rest bool, status int, code, message string) 
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	w.Header().Set("X-Amzn-ErrorType", code)
+	w.Header().Set("X-Amzn-RequestId", newRequestID())
 	w.WriteHeader(status)
 	// An error here is a client that went away.
 	_, _ = w.Write(data)
+}
+
+// newRequestID returns a random UUID.
+func newRequestID() string {
+	var b [16]byte
+	// Never fails.
+	_, _ = rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 func sourceIP(r *http.Request) string {

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
@@ -140,6 +141,8 @@ func TestRefusals(t *testing.T) {
 			config := b.config(keys)
 			_, err := dynamodb.NewFromConfig(config).ListTables(t.Context(), &dynamodb.ListTablesInput{})
 			wantCode(t, err, code)
+			_, err = sqs.NewFromConfig(config).ListQueues(t.Context(), &sqs.ListQueuesInput{})
+			wantCode(t, err, code)
 			_, err = lambda.NewFromConfig(config).Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("f")})
 			wantCode(t, err, code)
 		}
@@ -151,6 +154,10 @@ func wantCode(t *testing.T, err error, code string) {
 	var api smithy.APIError
 	if !errors.As(err, &api) || api.ErrorCode() != code {
 		t.Errorf("error %v, want %s", err, code)
+	}
+	var response *awshttp.ResponseError
+	if !errors.As(err, &response) || response.ServiceRequestID() == "" {
+		t.Errorf("error %v is without a request id", err)
 	}
 }
 

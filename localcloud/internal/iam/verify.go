@@ -37,6 +37,12 @@ type SignatureError struct {
 
 func (e *SignatureError) Error() string { return e.Code + ": " + e.Message }
 
+// ErrorCode returns Code: with ErrorMessage as the AWS SDK's API errors have it.
+func (e *SignatureError) ErrorCode() string { return e.Code }
+
+// ErrorMessage returns Message.
+func (e *SignatureError) ErrorMessage() string { return e.Message }
+
 func refuse(code, format string, args ...any) *SignatureError {
 	return &SignatureError{Code: code, Message: fmt.Sprintf(format, args...)}
 }

@@ -85,6 +85,7 @@ type Service struct {
 
 	dirOnce sync.Once
 	dir     string
+	lock    *os.File // of a temporary dir, nil of another
 	dirErr  error
 
 	// mu guards everything below, and all fields of function, generation and
@@ -142,7 +143,7 @@ func (s *Service) Close() {
 	}
 	s.wg.Wait()
 	if s.opts.Dir == "" && s.dir != "" {
-		os.RemoveAll(s.dir)
+		_ = removeHome(s.dir, s.lock)
 	}
 }
 
@@ -151,7 +152,7 @@ func (s *Service) Close() {
 func (s *Service) home() (string, error) {
 	s.dirOnce.Do(func() {
 		if s.dir = s.opts.Dir; s.dir == "" {
-			s.dir, s.dirErr = os.MkdirTemp("", "localcloud-lambda-")
+			s.dir, s.lock, s.dirErr = makeHome(os.TempDir())
 			return
 		}
 		if s.dir, s.dirErr = filepath.Abs(s.dir); s.dirErr == nil {
