@@ -22,7 +22,7 @@ func TestMissingRights(t *testing.T) {
 		"router may not accept": {"e2e-router dynamodb:PutItem", []string{"AccessDenied", "dynamodb:PutItem", ":table/e2e-requests", ":assumed-role/e2e-router"}, func(t *testing.T, s *system) {
 			refused(t, s.connect(t, "u"), long("r"), wire.CodeUnavailable)
 		}},
-		"processor may not push": {"e2e-processor execute-api:ManageConnections", []string{"lambda e2e-processor", "PostToConnection", "403", "ForbiddenException"}, func(t *testing.T, s *system) {
+		"processor may not push": {"e2e-processor execute-api:ManageConnections", []string{"not authorized", "execute-api:ManageConnections", "/POST/@connections/", ":assumed-role/e2e-processor"}, func(t *testing.T, s *system) {
 			r := s.raw(t, "u")
 			r.send(`{"id":"r","action":"fail","payload":{"times":0}}`)
 			conn := s.connect(t, "u")

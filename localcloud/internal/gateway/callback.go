@@ -39,6 +39,9 @@ func (a *api) serveCallback(w http.ResponseWriter, r *http.Request, st *stage, i
 	// AWS checks, and prints in its denials, the placeholder instead of the id.
 	resource := a.executionARN() + "/" + st.name + "/" + r.Method + "/@connections/{connectionId}"
 	if err := s.authorizeIAM(r, body, "execute-api:ManageConnections", resource); err != nil {
+		// The SDK drops the text of a ForbiddenException, which has no message in
+		// its model: here it can be read.
+		s.logf(a, "refuse @connections: %v", err)
 		refuseCaller(w, err)
 		return
 	}
