@@ -35,8 +35,9 @@ func (p *parts) makeProcessor() (err error) {
 	p.processor, err = p.makeFunction(blueprint{
 		role: contract.RoleProcessor,
 		rights: []rights{
-			allow("dynamodb", []string{"GetItem", "UpdateItem"}, p.requests.Arn),
-			allow("dynamodb", []string{"GetItem", "PutItem"}, p.history.Arn),
+			// The check is what fences the result of a step in history.
+			allow("dynamodb", []string{"ConditionCheckItem", "GetItem", "UpdateItem"}, p.requests.Arn),
+			allow("dynamodb", []string{"GetItem", "PutItem", "Query"}, p.history.Arn),
 			allow("sqs", queueSend, p.wake.Arn),
 			allow("execute-api", []string{"ManageConnections"}, p.callback("POST")),
 		},
@@ -76,10 +77,12 @@ func (p *parts) makeRouter() (err error) {
 	p.router, err = p.makeFunction(blueprint{
 		role: contract.RoleRouter,
 		rights: []rights{
-			allow("dynamodb", []string{"GetItem", "PutItem", "UpdateItem"}, p.requests.Arn),
-			allow("dynamodb", []string{"GetItem", "PutItem"}, p.history.Arn),
-			// Only for a connection whose token has run out.
-			allow("execute-api", []string{"ManageConnections"}, p.callback("DELETE")),
+			allow("dynamodb", []string{"BatchGetItem", "GetItem", "PutItem", "UpdateItem"}, p.requests.Arn),
+			allow("dynamodb", []string{"Query"}, p.requests.index(contract.IndexOwner)),
+			allow("dynamodb", []string{"GetItem", "PutItem", "Query"}, p.history.Arn),
+			// DELETE is for a connection whose token has run out, POST for the end of
+			// a request that the router itself has ended.
+			allow("execute-api", []string{"ManageConnections"}, p.callback("DELETE"), p.callback("POST")),
 		},
 		env: p.withHandlerEnv(pulumi.StringMap{
 			contract.EnvRequestsTable:    p.requests.Name,

@@ -92,6 +92,15 @@ const (
 	AttrDueAt     = "due_at"     // N  ms, range key of the index due
 	AttrOwner     = "owner"      // S  tenant/user, hash key of the index owner
 	AttrCreated   = "created"    // S  created_at#id, range key of the index owner
+	// AttrCheckpoint: the newest checkpoint's blob, and how many partials it covers.
+	AttrCheckpoint = "checkpoint" // M
+	AttrPartials   = "partials"   // N  partials of the finished log
+	AttrWaiting    = "waiting"    // S  why a request that could be started is not
+	AttrLane       = "lane"       // S  what waits for its tenant, or is dead: hash key of the index lane
+	AttrLaneAt     = "lane_at"    // N  ms, range key of the index lane
+	AttrOpen       = "open"       // S  tenant, while limits on open requests are on: hash key of the index open
+	AttrOpenAt     = "open_at"    // S  user#created, range key of the index open
+	AttrRedrives   = "redrives"   // S  id of the dead request that this one repeats
 )
 
 // Keys of the other tables, and names of the indexes.
@@ -99,6 +108,10 @@ const (
 	AttrSK     = "sk" // S  range key of history and connections
 	IndexDue   = "due"
 	IndexOwner = "owner"
+	// IndexLane holds what waits for its tenant, oldest first, and what is dead.
+	IndexLane = "lane"
+	// IndexOpen holds what is open, by tenant and user, where that is limited.
+	IndexOpen = "open"
 	// DueShards is the number of hash keys that the index due is spread over.
 	DueShards = 16
 )
@@ -124,6 +137,8 @@ func Requests() Table {
 		Indexes: []Index{
 			{Name: IndexDue, Hash: AttrDueShard, HashType: "S", Range: AttrDueAt, RangeType: "N"},
 			{Name: IndexOwner, Hash: AttrOwner, HashType: "S", Range: AttrCreated, RangeType: "S"},
+			{Name: IndexLane, Hash: AttrLane, HashType: "S", Range: AttrLaneAt, RangeType: "N"},
+			{Name: IndexOpen, Hash: AttrOpen, HashType: "S", Range: AttrOpenAt, RangeType: "S"},
 		},
 	}
 }
@@ -176,5 +191,5 @@ const (
 	CtxUser        = "user"
 	CtxTenant      = "tenant"
 	CtxPermissions = "permissions" // JSON array of strings
-	CtxExpires     = "exp"         // epoch seconds
+	CtxExpires     = "exp"         // epoch seconds: the token's exp and the leeway
 )

@@ -73,3 +73,51 @@ func Input(nonce string) string { return "B#input#" + nonce }
 
 // Output is the range key of the output of the attempt with that epoch.
 func Output(epoch int64) string { return fmt.Sprintf("B#%d#output", epoch) }
+
+// Checkpoint is the range key of the n-th checkpoint that the owner of that
+// epoch stored.
+func Checkpoint(epoch, n int64) string { return fmt.Sprintf("B#%d#checkpoint#%d", epoch, n) }
+
+// Step is the range key of the result of a finished step.
+func Step(name string) string { return Steps + name }
+
+// Steps, Partials and Attempts begin the range keys of what they are named after.
+const (
+	Steps    = "S#"
+	Partials = "P#"
+	Attempts = "A#"
+)
+
+// Partial is the range key of a batch of partials: by epoch, then by the number
+// of its first, in the order of the log.
+func Partial(epoch, first int64) string { return fmt.Sprintf("%s%010d#%010d", Partials, epoch, first) }
+
+// Attempt is the range key of how the attempt with that epoch failed.
+func Attempt(epoch int64) string { return fmt.Sprintf("%s%010d", Attempts, epoch) }
+
+// Tenant is the tenant of a request's key as keys hold it: the hash key of the
+// index open.
+func Tenant(key string) string { t, _, _ := strings.Cut(key, "/"); return t }
+
+// OpenAt is the range key of the index open: OpenOf of the user, then as Created.
+func OpenAt(user string, createdAt int64, id string) string {
+	return OpenOf(user) + Created(createdAt, id)
+}
+
+// OpenOf begins the range keys of a user in the index open.
+func OpenOf(user string) string { return encode(user) + "/" }
+
+// Waiting is the hash key of the index lane for what waits for that tenant, as
+// Tenant returns it.
+func Waiting(tenant string) string { return "W/" + tenant }
+
+// Dead is the hash key of the index lane for a dead request: one of as many as
+// the index due has.
+func Dead(shard string) string { return "D/" + shard }
+
+// Slots is the hash key, in the table of connections, of the slots of a tenant,
+// as Tenant returns it; no owner's key is like it, for those have no # in front.
+func Slots(tenant string) string { return "#slots/" + tenant }
+
+// Rate is the hash key there of a tenant's message counts.
+func Rate(tenant string) string { return "#rate/" + tenant }

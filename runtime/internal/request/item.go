@@ -29,16 +29,38 @@ type Item struct {
 	Max      int64
 	Cancel   bool
 	Trace    string
+	// Checkpoint is the newest one; nil for none.
+	Checkpoint *Checkpoint
+	Partials   int64  // of the finished log
+	Waiting    string // why it is not started: see the constants
+	Redrives   string // id of the dead request that this one repeats
 
-	CreatedAt, Deadline, Lease, RunAt, DueAt int64
-	Retained, Expires                        int64
+	CreatedAt, Deadline, Lease, RunAt, DueAt, LaneAt int64
+	Retained, Expires                                int64
 }
 
 // Failure is why a request failed, or why its last attempt did.
 type Failure struct {
 	Code, Message, Details string // Details is JSON, or ""
 	Retryable              bool
+	Since                  int64 // ms: when attempts began to be postponed; 0 when they were not
 }
+
+// Checkpoint is what a handler goes on from.
+type Checkpoint struct {
+	State []byte // a blob
+	// Partials says how many of the log it covers.
+	Partials int64
+}
+
+// Reasons for waiting.
+const (
+	WaitsTenant = "tenant" // the tenant has as many at work as it may have
+	WaitsPaused = "paused" // starts are paused
+)
+
+// Attrs of the checkpoint as they are stored.
+func (p *Checkpoint) Attrs() Attrs { return Attrs{"state": p.State, "partials": p.Partials} }
 
 // Snapshot is the newest progress.
 type Snapshot struct {
@@ -50,7 +72,11 @@ type Snapshot struct {
 
 // Attrs of the failure as they are stored.
 func (f *Failure) Attrs() Attrs {
-	return Attrs{"code": f.Code, "message": f.Message, "details": f.Details, "retryable": f.Retryable}
+	a := Attrs{"code": f.Code, "message": f.Message, "details": f.Details, "retryable": f.Retryable}
+	if f.Since > 0 {
+		a["since"] = f.Since
+	}
+	return a
 }
 
 // Attrs of the snapshot as they are stored; the percentage in hundredths.
@@ -69,15 +95,19 @@ func Decode(a Attrs) Item {
 		Action: str(a, c.AttrAction), Input: raw(a, c.AttrInput), Output: raw(a, c.AttrOutput), Print: raw(a, c.AttrPrint),
 		Max: num(a, c.AttrMax), Trace: str(a, c.AttrTrace), CreatedAt: num(a, c.AttrCreatedAt), Deadline: num(a, c.AttrDeadline),
 		Lease: num(a, c.AttrLease), RunAt: num(a, c.AttrRunAt), DueAt: num(a, c.AttrDueAt),
-		Retained: num(a, c.AttrRetained), Expires: num(a, c.AttrExpires),
+		LaneAt: num(a, c.AttrLaneAt), Retained: num(a, c.AttrRetained), Expires: num(a, c.AttrExpires),
+		Partials: num(a, c.AttrPartials), Waiting: str(a, c.AttrWaiting), Redrives: str(a, c.AttrRedrives),
 	}
 	it.Cancel, _ = a[c.AttrCancel].(bool)
 	if s, ok := a[c.AttrStart].(int64); ok {
 		it.Start = s
 	}
 	if f, ok := a[c.AttrFailure].(Attrs); ok {
-		it.Failure = &Failure{Code: str(f, "code"), Message: str(f, "message"), Details: str(f, "details")}
+		it.Failure = &Failure{Code: str(f, "code"), Message: str(f, "message"), Details: str(f, "details"), Since: num(f, "since")}
 		it.Failure.Retryable, _ = f["retryable"].(bool)
+	}
+	if p, ok := a[c.AttrCheckpoint].(Attrs); ok {
+		it.Checkpoint = &Checkpoint{State: raw(p, "state"), Partials: num(p, "partials")}
 	}
 	if p, ok := a[c.AttrProgress].(Attrs); ok {
 		it.Progress = &Snapshot{

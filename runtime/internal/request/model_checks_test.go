@@ -37,7 +37,7 @@ func (m *model) checkOwner(w world, wr *write, before, now Item) {
 		if before.State == Processing {
 			m.fail("%s claimed what its owner has kept: %v", wr.who, w.item)
 		}
-	case "beat", "retry", "continue", "end":
+	case "beat", "retry", "postpone", "continue", "end":
 		if w.owners[before.Epoch] != wr.who {
 			m.fail("%s by %s wrote epoch %d, owned by %q", wr.name, wr.who, before.Epoch, w.owners[before.Epoch])
 		}
@@ -45,7 +45,7 @@ func (m *model) checkOwner(w world, wr *write, before, now Item) {
 	if wr.name == "beat" && now.Beat <= before.Beat {
 		m.fail("a late beat took the request back from beat %d to %d", before.Beat, now.Beat)
 	}
-	if before.Cancel && (wr.name == "retry" || wr.name == "continue") {
+	if before.Cancel && (wr.name == "retry" || wr.name == "postpone" || wr.name == "continue") {
 		m.fail("%s by %s handed on what was cancelled", wr.name, wr.who)
 	}
 }
@@ -88,10 +88,13 @@ func (m *model) checkState(w world) {
 		m.fail("epoch %d is to be started, the request has %d", it.Start, it.Epoch)
 	}
 	if it.State.Terminal() {
-		if w.item[c.AttrDueAt] != nil || w.item[c.AttrDueShard] != nil || it.Start >= 0 || w.item[c.AttrExpires] == nil {
+		if w.item[c.AttrDueAt] != nil || w.item[c.AttrDueShard] != nil || it.Start >= 0 || w.item[c.AttrExpires] == nil || w.item[c.AttrLane] == "wait" {
 			m.fail("a terminal request is still open somewhere: %v", w.item)
 		}
 		return
+	}
+	if w.item[c.AttrLane] != nil && (it.State == Processing || it.Start >= 0 || w.item[c.AttrRunAt] == nil) {
+		m.fail("a request that runs or is to be started waits for its tenant: %v", w.item)
 	}
 	// It ends by its deadline, even when every hint is lost.
 	if w.item[c.AttrDueShard] == nil || w.item[c.AttrDueAt] == nil {

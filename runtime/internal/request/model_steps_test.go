@@ -14,6 +14,7 @@ func (m *model) next(w world) []world {
 		out = append(out, m.procSteps(w, i)...)
 	}
 	out = append(out, m.sweepSteps(w)...)
+	out = append(out, m.parkSteps(w)...)
 	if w.late != nil { // the copy arrives
 		l := w.late
 		w.late = nil
@@ -85,7 +86,7 @@ func (m *model) procSteps(w world, i int) (out []world) {
 		if p.beat < int64(m.bounds.beats) {
 			out = append(out, m.send(w, i, m.write("beat", p))...)
 		}
-		for _, name := range []string{"retry", "continue", "end"} {
+		for _, name := range []string{"retry", "postpone", "continue", "end"} {
 			out = append(out, m.send(w, i, m.write(name, p))...)
 		}
 	}
@@ -168,4 +169,21 @@ func (m *model) sweepSteps(w world) (out []world) {
 		out = append(out, n)
 	}
 	return append(out, w) // or the dispatcher dies
+}
+
+// parkSteps: a record of the stream, for any epoch that was ever offered, whose
+// tenant has what it may have.
+func (m *model) parkSteps(w world) (out []world) {
+	if w.item == nil || w.parks >= m.bounds.parks {
+		return nil
+	}
+	w.parks++
+	for e := int64(0); e <= Decode(w.item).Epoch; e++ {
+		p := m.params("park", reading{epoch: e})
+		p[c.AttrWaiting], p[c.AttrLane], p[c.AttrLaneAt] = "tenant", "wait", int64(1)
+		if n, ok := m.apply(w, &write{"park", "dispatcher", p}); ok {
+			out = append(out, n)
+		}
+	}
+	return out
 }

@@ -32,6 +32,7 @@ type world struct {
 	acked    bool
 	cancels  int
 	sweeps   int
+	parks    int
 	copied   bool
 	late     *write     // a copy still under way
 	owners   [10]string // ghost: by epoch, the invocation that claimed it
@@ -63,6 +64,7 @@ type write struct {
 type bounds struct {
 	lives                          [2]int // invocations of each processor
 	cancels, sweeps, beats, resend int
+	parks                          int
 }
 
 type model struct {
@@ -90,7 +92,7 @@ func newModel(b bounds) *model {
 // attributes that tell two items of the model apart.
 var attributes = []string{
 	c.AttrState, c.AttrEpoch, c.AttrStart, c.AttrAttempt, c.AttrOffers, c.AttrBeat, c.AttrBy, c.AttrCancel,
-	c.AttrOutput, c.AttrDueAt, c.AttrLease, c.AttrRunAt, c.AttrExpires, c.AttrAction,
+	c.AttrOutput, c.AttrDueAt, c.AttrLease, c.AttrRunAt, c.AttrExpires, c.AttrAction, c.AttrLane,
 }
 
 // key is the state as a hash.
@@ -136,6 +138,7 @@ func (m *model) key(w *world) [16]byte {
 	num(int64(w.sent))
 	num(int64(w.cancels))
 	num(int64(w.sweeps))
+	num(int64(w.parks))
 	for _, o := range w.owners {
 		str(o)
 	}
@@ -186,10 +189,12 @@ func (m *model) fail(format string, args ...any) {
 }
 
 // scopes are what is explored by default: all that can happen to three
-// invocations without a cancellation, and to two with one.
+// invocations without a cancellation, to two with one, and to two when the
+// offer is taken back once.
 var scopes = map[string]bounds{
 	"handed on": {lives: [2]int{2, 1}, cancels: 0, sweeps: 1, beats: 1, resend: 2},
 	"cancelled": {lives: [2]int{1, 1}, cancels: 1, sweeps: 1, beats: 1, resend: 2},
+	"parked":    {lives: [2]int{1, 1}, cancels: 1, sweeps: 1, beats: 1, resend: 1, parks: 1},
 }
 
 func TestModelEveryInterleaving(t *testing.T) {

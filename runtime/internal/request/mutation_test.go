@@ -40,6 +40,15 @@ func TestModelMissesEveryGuard(t *testing.T) {
 		{"offer: epoch", without("advance (offer)", c.AttrEpoch), "changed hands"},
 		{"offer: beat", without("advance (offer)", c.AttrBeat), "beaten since"},
 		{"offer: counted", setting("advance (offer)", c.AttrOffers), "changes nothing"},
+		{"offer: leaves the lane", keeping("advance (offer)", c.AttrLane), "waits for its tenant"},
+		{"park: start", without("park", c.AttrStart), ""},
+		{"park: takes start away", keeping("park", c.AttrStart), "waits for its tenant"},
+		{"beat: leaves the lane", keeping("beat", c.AttrLane), "waits for its tenant"},
+		{"postpone: epoch", without("postpone", c.AttrEpoch), "owned by"},
+		{"postpone: no cancel", without("postpone", c.AttrCancel), "handed on what was cancelled"},
+		{"continue: leaves the lane", keeping("continue", c.AttrLane), "waits for its tenant"},
+		{"cancel: leaves the lane", keeping("cancel (pending)", c.AttrLane), "still open"},
+		{"end: leaves the lane", setting("end", c.AttrLane), "still open"},
 		{"advance (cancel): epoch", without("advance (cancel)", c.AttrEpoch), ""},
 		{"advance (cancel): beat", without("advance (cancel)", c.AttrBeat), "beaten since"},
 		{"advance (fail): epoch", without("advance (fail)", c.AttrEpoch), "changed hands"},
@@ -52,7 +61,7 @@ func TestModelMissesEveryGuard(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			said := ""
-			for _, name := range []string{"cancelled", "handed on"} {
+			for _, name := range []string{"cancelled", "parked", "handed on"} {
 				m := newModel(scopes[name])
 				tt.mutate(m)
 				if m.explore(); m.problem != "" {

@@ -57,14 +57,15 @@ func param(name string) value { return value{param: name} }
 func fixed(v any) value       { return value{fixed: v} }
 
 // set is one assignment. With add, the value is added to the attribute as it
-// was; optional ones are left out when the parameter is missing; with at, the
-// parameter named there is the key inside a map attribute, and drop names the
+// was; optional ones are left out when the parameter is missing, and those with
+// orNone take the attribute away then; with at, the parameter named there is the key inside a map attribute, and drop names the
 // parameter that, when given, is another key to be taken out of it.
 type set struct {
 	attr     string
 	to       value
 	add      bool
 	optional bool
+	orNone   bool
 	at, drop string
 }
 
@@ -102,8 +103,18 @@ var (
 	due      = set{attr: c.AttrDueAt, to: param(c.AttrDueAt)}
 	progress = set{attr: c.AttrProgress, to: param(c.AttrProgress), optional: true}
 	failure  = set{attr: c.AttrFailure, to: param(c.AttrFailure), optional: true}
+	// What is dead is listed until it expires.
+	dead = []set{
+		{attr: c.AttrLane, to: param(c.AttrLane), optional: true, orNone: true},
+		{attr: c.AttrLaneAt, to: param(c.AttrLaneAt), optional: true, orNone: true},
+	}
+	// What waits for its tenant is in a lane; what was started is not.
+	queued = []string{c.AttrLane, c.AttrLaneAt, c.AttrWaiting}
+	// An owner that gives up leaves nothing of its own, nor of a false sweep.
+	givesUp = append([]string{c.AttrStart, c.AttrLease}, queued...)
 	// A terminal item is in no index of open work and is never started.
-	closes = []string{c.AttrDueShard, c.AttrDueAt, c.AttrStart, c.AttrRunAt, c.AttrLease}
+	closes = []string{c.AttrDueShard, c.AttrDueAt, c.AttrStart, c.AttrRunAt, c.AttrLease, c.AttrOpen, c.AttrOpenAt, c.AttrWaiting}
+	leaves = append(closes[:len(closes):len(closes)], c.AttrLane, c.AttrLaneAt)
 )
 
 func state(s State) set { return set{attr: c.AttrState, to: fixed(string(s))} }
@@ -128,16 +139,17 @@ var (
 		remove: []string{c.AttrStart, c.AttrRunAt},
 		Then:   "cancelled meanwhile: CANCELLED; attempts or deadline spent: FAILED; else run the handler",
 	}
-	// Beat renews the lease, stores the snapshot and brings back the item. It
-	// takes back what a false sweep has offered.
+	// Beat renews the lease, stores snapshot and checkpoint and brings back the
+	// item. It takes back what a false sweep has offered.
 	Beat = Transition{
 		Name: "beat", Who: "owner",
 		when: []check{atEpoch, {c.AttrBeat, less, param(c.AttrBeat)}},
 		sets: []set{
 			{attr: c.AttrLease, to: param(c.AttrLease)}, state(Processing),
 			{attr: c.AttrBeat, to: param(c.AttrBeat)}, progress,
+			{attr: c.AttrCheckpoint, to: param(c.AttrCheckpoint), optional: true},
 		},
-		remove: []string{c.AttrStart},
+		remove: append([]string{c.AttrStart, c.AttrRunAt}, queued...),
 		Then:   "refused with another epoch: the owner is lost; refused with its own: an older copy, fine",
 	}
 	// Retry gives the request up until run_at.
@@ -147,8 +159,20 @@ var (
 		sets: []set{
 			state(Pending), moved, {attr: c.AttrRunAt, to: param(c.AttrRunAt)}, due, progress, failure, nonce,
 		},
-		remove: []string{c.AttrStart, c.AttrLease},
+		remove: givesUp,
 		Then:   "a delayed wake message, a hint; refused by the flag: end CANCELLED",
+	}
+	// Postpone is a retry that costs no attempt: what the handler needs is not
+	// deployed here yet.
+	Postpone = Transition{
+		Name: "postpone", Who: "owner",
+		when: []check{atEpoch, noCancel},
+		sets: []set{
+			state(Pending), moved, {attr: c.AttrAttempt, to: fixed(int64(-1)), add: true},
+			{attr: c.AttrRunAt, to: param(c.AttrRunAt)}, due, progress, failure, nonce,
+		},
+		remove: givesUp,
+		Then:   "as retry",
 	}
 	// Continue gives the request up to a fresh invocation.
 	Continue = Transition{
@@ -158,17 +182,18 @@ var (
 			state(Pending), moved, {attr: c.AttrStart, to: param(PNext)},
 			{attr: c.AttrAttempt, to: fixed(int64(-1)), add: true}, due, progress, nonce,
 		},
-		remove: []string{c.AttrLease},
+		remove: givesUp[1:],
 		Then:   "the stream starts it",
 	}
 	// End is the owner's terminal write.
 	End = Transition{
 		Name: "end", Who: "owner",
 		when: []check{atEpoch},
-		sets: []set{
+		sets: append([]set{
 			{attr: c.AttrState, to: param(PState)}, moved,
 			{attr: c.AttrOutput, to: param(c.AttrOutput), optional: true}, progress, failure, expires, nonce,
-		},
+			{attr: c.AttrPartials, to: param(c.AttrPartials), optional: true},
+		}, dead...),
 		remove: closes,
 		Then:   "push to the watchers that came back",
 	}
@@ -177,7 +202,7 @@ var (
 		Name: "cancel (pending)", Who: "router",
 		when:   []check{{c.AttrState, equal, fixed(string(Pending))}},
 		sets:   []set{state(Cancelled), {attr: c.AttrEpoch, to: fixed(int64(1)), add: true}, expires, nonce},
-		remove: closes,
+		remove: leaves,
 		Then:   "push; refused: choose again by the old item",
 	}
 	// CancelRunning raises the flag that the next beat brings back.
@@ -211,19 +236,32 @@ var (
 			state(Pending), {attr: c.AttrStart, to: param(PEpoch)},
 			{attr: c.AttrOffers, to: fixed(int64(1)), add: true}, due,
 		},
-		Then: "the stream starts it",
+		remove: queued,
+		Then:   "the stream starts it",
+	}
+	// Park takes an offer back that cannot be started now: its tenant has what it
+	// may have, or starts are paused.
+	Park = Transition{
+		Name: "park", Who: "dispatcher",
+		when: []check{atEpoch, {c.AttrStart, equal, param(PEpoch)}},
+		sets: []set{
+			{attr: c.AttrRunAt, to: param(c.AttrRunAt)}, due, {attr: c.AttrWaiting, to: param(c.AttrWaiting)},
+			{attr: c.AttrLane, to: param(c.AttrLane)}, {attr: c.AttrLaneAt, to: param(c.AttrLaneAt)},
+		},
+		remove: []string{c.AttrStart},
+		Then:   "offered again when a slot is free, or when run_at is past",
 	}
 	// AdvanceCancel ends what was cancelled and has no living owner.
 	AdvanceCancel = Transition{
 		Name: "advance (cancel)", Who: "dispatcher", when: asRead,
 		sets:   []set{state(Cancelled), moved, expires, nonce},
-		remove: closes,
+		remove: leaves,
 		Then:   "the processor is invoked to push what the item says",
 	}
 	// AdvanceFail ends what has no attempt or no time left.
 	AdvanceFail = Transition{
 		Name: "advance (fail)", Who: "dispatcher", when: append(asRead[:2:2], noCancel),
-		sets:   []set{state(Failed), moved, failure, expires, nonce},
+		sets:   append([]set{state(Failed), moved, failure, expires, nonce}, dead...),
 		remove: closes,
 		Then:   "the processor is invoked to push what the item says",
 	}
@@ -232,7 +270,7 @@ var (
 // Table is every row, in the order of a request's life.
 func Table() []Transition {
 	return []Transition{
-		Accept, Claim, Beat, Retry, Continue, End, CancelPending, CancelRunning, Tombstone, Watch,
-		Offer, AdvanceCancel, AdvanceFail,
+		Accept, Claim, Beat, Retry, Postpone, Continue, End, CancelPending, CancelRunning, Tombstone, Watch,
+		Offer, Park, AdvanceCancel, AdvanceFail,
 	}
 }

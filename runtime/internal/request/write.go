@@ -98,6 +98,9 @@ func (r *renderer) update() string {
 	removes := make([]string, 0, len(r.t.remove)+1)
 	for _, s := range r.t.sets {
 		if s.optional && r.p[s.to.param] == nil {
+			if s.orNone {
+				removes = append(removes, r.name(s.attr))
+			}
 			continue
 		}
 		target := r.name(s.attr)
@@ -148,6 +151,9 @@ func (t Transition) Apply(item Attrs, key string, p Attrs) (after Attrs, ok bool
 		v := s.to.of(p)
 		switch {
 		case s.optional && v == nil:
+			if s.orNone {
+				delete(after, s.attr)
+			}
 			continue
 		case s.at != "":
 			at, _ := p[s.at].(string)
@@ -229,7 +235,10 @@ func (t Transition) writesText() string {
 		if s.add {
 			text = s.attr + " + " + s.to.text()
 		}
-		if s.optional {
+		switch {
+		case s.orNone:
+			text += " or none"
+		case s.optional:
 			text += "?"
 		}
 		parts = append(parts, text)
