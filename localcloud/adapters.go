@@ -92,6 +92,7 @@ var _ gateway.Invoker = routes{}
 func (r routes) Invoke(ctx context.Context, call gateway.Invocation) (gateway.Answer, error) {
 	res, err := r.functions.Invoke(ctx, call.Function, call.Payload, lambda.InvokeOptions{
 		Source: call.SourceARN, Principal: "apigateway.amazonaws.com", TraceHeader: call.TraceHeader,
+		Rendered: true,
 	})
 	if err != nil {
 		return gateway.Answer{}, err

@@ -1,5 +1,5 @@
 // Package localcloud is a stand-in for AWS inside a Go program: API Gateway
-// WebSocket APIs, Lambda, DynamoDB with streams, SQS, IAM and EventBridge
+// WebSocket APIs, Lambda, DynamoDB with streams, SQS, S3, IAM and EventBridge
 // Scheduler, reached over their real wire protocols by the real SDKs.
 //
 //	cloud, err := localcloud.Start(localcloud.Config{})
@@ -38,6 +38,7 @@ import (
 	"github.com/streamer-go/streamer/localcloud/internal/iam"
 	"github.com/streamer-go/streamer/localcloud/internal/lambda"
 	"github.com/streamer-go/streamer/localcloud/internal/memnet"
+	"github.com/streamer-go/streamer/localcloud/internal/s3"
 	"github.com/streamer-go/streamer/localcloud/internal/scheduler"
 	"github.com/streamer-go/streamer/localcloud/internal/sqs"
 )
@@ -52,6 +53,7 @@ type Cloud struct {
 	roles     *iam.Store
 	tables    *dynamodb.Service
 	queues    *sqs.Service
+	objects   *s3.Service
 	functions *lambda.Service
 	gateway   *gateway.Service
 	schedules *scheduler.Service
@@ -99,6 +101,7 @@ func (c *Cloud) Close() error {
 		c.launcher.close()
 		c.stop()
 		c.queues.Close()
+		c.objects.Close()
 		// Never fails.
 		_ = c.tables.Close()
 		c.client.CloseIdleConnections()
@@ -138,8 +141,8 @@ func (c *Cloud) Dial(ctx context.Context, network, addr string) (net.Conn, error
 
 // Bill returns what AWS would have billed so far, by item: apigateway.messages,
 // apigateway.connection-minutes, lambda.requests, lambda.gb-seconds,
-// dynamodb.write-units, dynamodb.read-units, sqs.requests,
-// scheduler.invocations, logs.bytes. Items that were not used are not in it.
+// dynamodb.write-units, dynamodb.read-units, sqs.requests, s3.put-requests,
+// s3.get-requests, scheduler.invocations, logs.bytes. Items that were not used are not in it.
 func (c *Cloud) Bill() map[string]float64 { return c.meter.bill() }
 
 // Kill ends an instance of a function as kill -9 ends a process; false when
@@ -151,6 +154,7 @@ func (c *Cloud) Kill(instanceID string) bool { return c.launcher.kill(instanceID
 type Services struct {
 	Tables    *dynamodb.Service
 	Queues    *sqs.Service
+	Objects   *s3.Service
 	Functions *lambda.Service
 	Gateway   *gateway.Service
 	Roles     *iam.Store
@@ -160,7 +164,7 @@ type Services struct {
 // Services returns the services of the cloud.
 func (c *Cloud) Services() Services {
 	return Services{
-		Tables: c.tables, Queues: c.queues, Functions: c.functions,
+		Tables: c.tables, Queues: c.queues, Objects: c.objects, Functions: c.functions,
 		Gateway: c.gateway, Roles: c.roles, Schedules: c.schedules,
 	}
 }

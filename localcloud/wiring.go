@@ -11,6 +11,7 @@ import (
 	"github.com/streamer-go/streamer/localcloud/internal/edge"
 	"github.com/streamer-go/streamer/localcloud/internal/gateway"
 	"github.com/streamer-go/streamer/localcloud/internal/lambda"
+	"github.com/streamer-go/streamer/localcloud/internal/s3"
 	"github.com/streamer-go/streamer/localcloud/internal/scheduler"
 	"github.com/streamer-go/streamer/localcloud/internal/sqs"
 )
@@ -23,17 +24,21 @@ func (c *Cloud) wire(config Config) {
 	}
 	c.tables = dynamodb.New(dynamodb.Options{Authorizer: c.roles, Meter: c.meter, TTLDelay: limits.TTLDelay})
 	c.queues = sqs.New(sqs.Options{Authorizer: c.roles, Meter: c.meter, BaseURL: c.endpoint})
-	c.functions = lambda.New(lambda.Options{
-		Launcher:    c.launcher,
-		Authorizer:  c.roles,
-		Meter:       c.meter,
-		Dir:         config.Dir,
-		Credentials: c.instanceCredentials,
-		Revoke:      c.roles.Revoke,
-		Environ:     c.environ(config),
-		Log: func(function, instance, line string) {
-			log(Line{Source: "lambda", Name: function, Instance: instance, Text: line})
+	c.objects = s3.New(s3.Options{
+		Verify: func(r *http.Request, body []byte) (account.Caller, error) {
+			return c.roles.Verify(r, body, "s3")
 		},
+		Authorizer: c.roles, Meter: c.meter, BaseURL: c.endpoint,
+	})
+	c.functions = lambda.New(lambda.Options{
+		Launcher:     c.launcher,
+		Authorizer:   c.roles,
+		Meter:        c.meter,
+		Dir:          config.Dir,
+		Credentials:  c.instanceCredentials,
+		Revoke:       c.roles.Revoke,
+		Environ:      c.environ(config),
+		Log:          functionLog(config.Log),
 		Concurrency:  config.Concurrency,
 		IdleAfter:    limits.InstanceIdle,
 		AsyncRetries: limits.AsyncRetries,
@@ -69,13 +74,24 @@ func (c *Cloud) wire(config Config) {
 	})
 }
 
+// functionLog is nil where nobody reads: then the lines of Lambda's own need not
+// be made.
+func functionLog(log func(Line)) func(function, instance, line string) {
+	if log == nil {
+		return nil
+	}
+	return func(function, instance, line string) {
+		log(Line{Source: "lambda", Name: function, Instance: instance, Text: line})
+	}
+}
+
 // serve answers the services' protocols until Close.
 func (c *Cloud) serve(listener net.Listener) {
 	base, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	c.server = &http.Server{
 		Handler: edge.New(edge.Options{
-			Verify: c.roles.Verify, DynamoDB: c.tables, SQS: c.queues, Lambda: c.functions,
+			Verify: c.roles.Verify, DynamoDB: c.tables, SQS: c.queues, Lambda: c.functions, S3: c.objects,
 		}),
 		BaseContext: func(net.Listener) context.Context { return base },
 	}

@@ -5,6 +5,7 @@ import (
 	"github.com/streamer-go/streamer/localcloud/internal/dynamodb"
 	"github.com/streamer-go/streamer/localcloud/internal/gateway"
 	"github.com/streamer-go/streamer/localcloud/internal/lambda"
+	"github.com/streamer-go/streamer/localcloud/internal/s3"
 	"github.com/streamer-go/streamer/localcloud/internal/scheduler"
 	"github.com/streamer-go/streamer/localcloud/internal/sqs"
 )
@@ -13,6 +14,7 @@ import (
 type services struct {
 	Tables    tables
 	Queues    queues
+	Buckets   buckets
 	Functions functions
 	Gateway   webSockets
 	Roles     roles
@@ -32,6 +34,15 @@ type queues interface {
 	PutQueue(spec sqs.QueueSpec) (sqs.QueueInfo, error)
 	DeleteQueue(urlOrARN string) error
 	Queue(urlOrARN string) (sqs.QueueInfo, bool)
+}
+
+// buckets are the S3 buckets.
+type buckets interface {
+	PutBucket(spec s3.BucketSpec) (s3.BucketInfo, error)
+	// ChangeBucket changes one thing while others may change another.
+	ChangeBucket(name string, change func(*s3.BucketSpec)) (s3.BucketInfo, error)
+	DeleteBucket(name string, force bool) error
+	Bucket(name string) (s3.BucketInfo, bool)
 }
 
 // functions are the Lambda functions and what belongs to them.
@@ -90,7 +101,7 @@ type schedules interface {
 func servicesOf(cloud *localcloud.Cloud) services {
 	s := cloud.Services()
 	return services{
-		Tables: s.Tables, Queues: s.Queues, Functions: s.Functions,
+		Tables: s.Tables, Queues: s.Queues, Buckets: s.Objects, Functions: s.Functions,
 		Gateway: s.Gateway, Roles: s.Roles, Schedules: s.Schedules,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
@@ -13,6 +14,7 @@ type kind struct {
 	token string
 	// naming makes the physical name when the program gives none; zero: none.
 	naming naming
+	lower  bool // the made name is in lower case
 	// tagged kinds accept tags, which have no effect here.
 	tagged bool
 	// defaults are what AWS takes for inputs that are not given. They are read
@@ -101,6 +103,9 @@ func (k *kind) name(name string, olds resource.PropertyMap, seed []byte) (string
 		if old := olds[resource.PropertyKey(k.naming.property)]; old.IsString() {
 			return old.StringValue(), nil
 		}
+	}
+	if k.lower {
+		name = strings.ToLower(name)
 	}
 	return resource.NewUniqueName(seed, name+"-", nameDigits, k.naming.max, nil)
 }
@@ -209,7 +214,7 @@ type table map[string]*kind
 func newTable() table {
 	t := table{}
 	for _, family := range [][]*kind{
-		dynamodbKinds(), sqsKinds(), gatewayKinds(), lambdaKinds(), mappingKinds(), iamKinds(), cloudwatchKinds(), schedulerKinds(),
+		dynamodbKinds(), sqsKinds(), gatewayKinds(), lambdaKinds(), mappingKinds(), iamKinds(), cloudwatchKinds(), schedulerKinds(), s3Kinds(),
 	} {
 		for _, k := range family {
 			t[k.token] = k

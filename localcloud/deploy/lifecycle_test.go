@@ -329,3 +329,25 @@ func TestWithoutAProgram(t *testing.T) {
 		}
 	}
 }
+
+// What is read is the program's own sentence, not what the SDK wraps it in: in
+// process it comes back as an error, from a process as a logged line.
+func TestAProgramsErrorIsReadAsItWasWritten(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if err := f.refused(func(*pulumi.Context) error { return errors.New("one: two") }); err.Program != "one: two" {
+		t.Errorf("in process %q", err.Program)
+	}
+	binary, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.deployer.Up(t.Context(), deploy.Program{
+		Command: []string{binary}, Dir: t.TempDir(), Env: []string{"PROGRAM=fails"}, Project: "proj", Stack: "dev",
+		Config: map[string]string{"proj:delay": "2"},
+	})
+	var failed *deploy.Error
+	if !errors.As(err, &failed) || failed.Program != "the body says no" || err.Error() != "deploy: the body says no" {
+		t.Errorf("of a process %q", err)
+	}
+}

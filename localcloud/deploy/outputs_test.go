@@ -12,6 +12,7 @@ import (
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/dynamodb"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/scheduler"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -21,29 +22,35 @@ import (
 // sdkTypes are the SDK's structs of each type: the resource and its arguments.
 func sdkTypes() map[string][2]any {
 	return map[string][2]any{
-		"aws:dynamodb/table:Table":                                       {dynamodb.Table{}, dynamodb.TableArgs{}},
-		"aws:sqs/queue:Queue":                                            {sqs.Queue{}, sqs.QueueArgs{}},
-		"aws:sqs/redrivePolicy:RedrivePolicy":                            {sqs.RedrivePolicy{}, sqs.RedrivePolicyArgs{}},
-		"aws:sqs/redriveAllowPolicy:RedriveAllowPolicy":                  {sqs.RedriveAllowPolicy{}, sqs.RedriveAllowPolicyArgs{}},
-		"aws:apigatewayv2/api:Api":                                       {apigatewayv2.Api{}, apigatewayv2.ApiArgs{}},
-		"aws:apigatewayv2/route:Route":                                   {apigatewayv2.Route{}, apigatewayv2.RouteArgs{}},
-		"aws:apigatewayv2/routeResponse:RouteResponse":                   {apigatewayv2.RouteResponse{}, apigatewayv2.RouteResponseArgs{}},
-		"aws:apigatewayv2/integration:Integration":                       {apigatewayv2.Integration{}, apigatewayv2.IntegrationArgs{}},
-		"aws:apigatewayv2/authorizer:Authorizer":                         {apigatewayv2.Authorizer{}, apigatewayv2.AuthorizerArgs{}},
-		"aws:apigatewayv2/deployment:Deployment":                         {apigatewayv2.Deployment{}, apigatewayv2.DeploymentArgs{}},
-		"aws:apigatewayv2/stage:Stage":                                   {apigatewayv2.Stage{}, apigatewayv2.StageArgs{}},
-		"aws:lambda/function:Function":                                   {lambda.Function{}, lambda.FunctionArgs{}},
-		"aws:lambda/permission:Permission":                               {lambda.Permission{}, lambda.PermissionArgs{}},
-		"aws:lambda/eventSourceMapping:EventSourceMapping":               {lambda.EventSourceMapping{}, lambda.EventSourceMappingArgs{}},
-		"aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": {lambda.FunctionEventInvokeConfig{}, lambda.FunctionEventInvokeConfigArgs{}},
-		"aws:lambda/functionRecursionConfig:FunctionRecursionConfig":     {lambda.FunctionRecursionConfig{}, lambda.FunctionRecursionConfigArgs{}},
-		"aws:iam/role:Role":                                              {iam.Role{}, iam.RoleArgs{}},
-		"aws:iam/rolePolicy:RolePolicy":                                  {iam.RolePolicy{}, iam.RolePolicyArgs{}},
-		"aws:iam/rolePolicyAttachment:RolePolicyAttachment":              {iam.RolePolicyAttachment{}, iam.RolePolicyAttachmentArgs{}},
-		"aws:cloudwatch/logGroup:LogGroup":                               {cloudwatch.LogGroup{}, cloudwatch.LogGroupArgs{}},
-		"aws:cloudwatch/metricAlarm:MetricAlarm":                         {cloudwatch.MetricAlarm{}, cloudwatch.MetricAlarmArgs{}},
-		"aws:cloudwatch/dashboard:Dashboard":                             {cloudwatch.Dashboard{}, cloudwatch.DashboardArgs{}},
-		"aws:scheduler/schedule:Schedule":                                {scheduler.Schedule{}, scheduler.ScheduleArgs{}},
+		"aws:dynamodb/table:Table":                                                                   {dynamodb.Table{}, dynamodb.TableArgs{}},
+		"aws:sqs/queue:Queue":                                                                        {sqs.Queue{}, sqs.QueueArgs{}},
+		"aws:sqs/redrivePolicy:RedrivePolicy":                                                        {sqs.RedrivePolicy{}, sqs.RedrivePolicyArgs{}},
+		"aws:sqs/redriveAllowPolicy:RedriveAllowPolicy":                                              {sqs.RedriveAllowPolicy{}, sqs.RedriveAllowPolicyArgs{}},
+		"aws:apigatewayv2/api:Api":                                                                   {apigatewayv2.Api{}, apigatewayv2.ApiArgs{}},
+		"aws:apigatewayv2/route:Route":                                                               {apigatewayv2.Route{}, apigatewayv2.RouteArgs{}},
+		"aws:apigatewayv2/routeResponse:RouteResponse":                                               {apigatewayv2.RouteResponse{}, apigatewayv2.RouteResponseArgs{}},
+		"aws:apigatewayv2/integration:Integration":                                                   {apigatewayv2.Integration{}, apigatewayv2.IntegrationArgs{}},
+		"aws:apigatewayv2/authorizer:Authorizer":                                                     {apigatewayv2.Authorizer{}, apigatewayv2.AuthorizerArgs{}},
+		"aws:apigatewayv2/deployment:Deployment":                                                     {apigatewayv2.Deployment{}, apigatewayv2.DeploymentArgs{}},
+		"aws:apigatewayv2/stage:Stage":                                                               {apigatewayv2.Stage{}, apigatewayv2.StageArgs{}},
+		"aws:lambda/function:Function":                                                               {lambda.Function{}, lambda.FunctionArgs{}},
+		"aws:lambda/permission:Permission":                                                           {lambda.Permission{}, lambda.PermissionArgs{}},
+		"aws:lambda/eventSourceMapping:EventSourceMapping":                                           {lambda.EventSourceMapping{}, lambda.EventSourceMappingArgs{}},
+		"aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig":                             {lambda.FunctionEventInvokeConfig{}, lambda.FunctionEventInvokeConfigArgs{}},
+		"aws:lambda/functionRecursionConfig:FunctionRecursionConfig":                                 {lambda.FunctionRecursionConfig{}, lambda.FunctionRecursionConfigArgs{}},
+		"aws:iam/role:Role":                                                                          {iam.Role{}, iam.RoleArgs{}},
+		"aws:iam/rolePolicy:RolePolicy":                                                              {iam.RolePolicy{}, iam.RolePolicyArgs{}},
+		"aws:iam/rolePolicyAttachment:RolePolicyAttachment":                                          {iam.RolePolicyAttachment{}, iam.RolePolicyAttachmentArgs{}},
+		"aws:cloudwatch/logGroup:LogGroup":                                                           {cloudwatch.LogGroup{}, cloudwatch.LogGroupArgs{}},
+		"aws:cloudwatch/metricAlarm:MetricAlarm":                                                     {cloudwatch.MetricAlarm{}, cloudwatch.MetricAlarmArgs{}},
+		"aws:cloudwatch/dashboard:Dashboard":                                                         {cloudwatch.Dashboard{}, cloudwatch.DashboardArgs{}},
+		"aws:scheduler/schedule:Schedule":                                                            {scheduler.Schedule{}, scheduler.ScheduleArgs{}},
+		"aws:s3/bucketV2:BucketV2":                                                                   {s3.BucketV2{}, s3.BucketV2Args{}},
+		"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":                                     {s3.BucketPublicAccessBlock{}, s3.BucketPublicAccessBlockArgs{}},
+		"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       {s3.BucketLifecycleConfigurationV2{}, s3.BucketLifecycleConfigurationV2Args{}},
+		"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": {s3.BucketServerSideEncryptionConfigurationV2{}, s3.BucketServerSideEncryptionConfigurationV2Args{}},
+		"aws:s3/bucketCorsConfigurationV2:BucketCorsConfigurationV2":                                 {s3.BucketCorsConfigurationV2{}, s3.BucketCorsConfigurationV2Args{}},
+		"aws:s3/bucketOwnershipControls:BucketOwnershipControls":                                     {s3.BucketOwnershipControls{}, s3.BucketOwnershipControlsArgs{}},
 	}
 }
 
@@ -155,8 +162,28 @@ func barely(code pulumi.Archive) pulumi.RunFunc {
 			"scheduleExpression": text("rate(1 hour)"), "flexibleTimeWindow": pulumi.Map{"mode": text("OFF")},
 			"target": pulumi.Map{"arn": fn.Arn, "roleArn": role.Arn},
 		}, &scheduler.Schedule{})
+		barelyBuckets(r)
 		return r.err
 	}
+}
+
+func barelyBuckets(r *registrar) {
+	text := func(s string) pulumi.StringInput { return pulumi.String(s) }
+	bucket := &s3.BucketV2{}
+	r.make("aws:s3/bucketV2:BucketV2", pulumi.Map{}, bucket)
+	r.make("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", pulumi.Map{"bucket": bucket.ID()}, &s3.BucketPublicAccessBlock{})
+	r.make("aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2", pulumi.Map{
+		"bucket": bucket.ID(), "rules": pulumi.Array{pulumi.Map{"id": text("end"), "status": text("Enabled"), "expiration": pulumi.Map{"days": pulumi.Int(1)}}},
+	}, &s3.BucketLifecycleConfigurationV2{})
+	r.make("aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2", pulumi.Map{
+		"bucket": bucket.ID(), "rules": pulumi.Array{pulumi.Map{"applyServerSideEncryptionByDefault": pulumi.Map{"sseAlgorithm": text("AES256")}}},
+	}, &s3.BucketServerSideEncryptionConfigurationV2{})
+	r.make("aws:s3/bucketCorsConfigurationV2:BucketCorsConfigurationV2", pulumi.Map{
+		"bucket": bucket.ID(), "corsRules": pulumi.Array{pulumi.Map{"allowedMethods": pulumi.Array{text("GET")}, "allowedOrigins": pulumi.Array{text("*")}}},
+	}, &s3.BucketCorsConfigurationV2{})
+	r.make("aws:s3/bucketOwnershipControls:BucketOwnershipControls", pulumi.Map{
+		"bucket": bucket.ID(), "rule": pulumi.Map{"objectOwnership": text("BucketOwnerEnforced")},
+	}, &s3.BucketOwnershipControls{})
 }
 
 // registrar registers resources one after the other and keeps the first error.

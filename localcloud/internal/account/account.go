@@ -79,5 +79,7 @@ const (
 	MeterReadUnits         = "dynamodb.read-units"           // RRU, per 4 KB strong
 	MeterQueueRequests     = "sqs.requests"                  // per 64 KB
 	MeterSchedules         = "scheduler.invocations"         //
+	MeterObjectPuts        = "s3.put-requests"               // PUT and LIST
+	MeterObjectGets        = "s3.get-requests"               // GET and HEAD; DELETE is free
 	MeterLogBytes          = "logs.bytes"                    //
 )

@@ -31,6 +31,15 @@ type Options struct {
 	// Verify says who signed a request for a service.
 	Verify                func(r *http.Request, body []byte, service string) (account.Caller, error)
 	DynamoDB, SQS, Lambda http.Handler
+	// S3 verifies signatures itself: what it refuses, it refuses in a way of its own.
+	S3 ObjectStore
+}
+
+// ObjectStore is S3.
+type ObjectStore interface {
+	http.Handler
+	// Addresses reports whether a request without signature is to it all the same.
+	Addresses(r *http.Request) bool
 }
 
 // Handler answers all requests to the endpoint.
@@ -49,6 +58,13 @@ type route struct {
 // ServeHTTP verifies a request and hands it to its service, with the caller in
 // the context and the body readable anew.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = r.WithContext(iam.WithValues(r.Context(), map[string][]string{
+		"aws:SourceIp": {sourceIP(r)}, "aws:UserAgent": {r.UserAgent()},
+	}))
+	if h.toS3(r) {
+		h.opts.S3.ServeHTTP(w, r)
+		return
+	}
 	to, ok := h.find(r)
 	if !ok {
 		h.unknown(w, r)
@@ -70,11 +86,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		unsigned(w, to.rest, err)
 		return
 	}
-	ctx := account.WithCaller(r.Context(), caller)
-	ctx = iam.WithValues(ctx, map[string][]string{
-		"aws:SourceIp": {sourceIP(r)}, "aws:UserAgent": {r.UserAgent()},
-	})
-	r = r.WithContext(ctx)
+	r = r.WithContext(account.WithCaller(r.Context(), caller))
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	to.handler.ServeHTTP(w, r)
 }
@@ -91,6 +103,24 @@ func (h *Handler) find(r *http.Request) (to route, ok bool) {
 		to = route{handler: h.opts.Lambda, scope: "lambda", rest: true}
 	}
 	return to, to.handler != nil
+}
+
+// toS3 tells requests to S3 by what they are signed for. A preflight of CORS is
+// never signed, and a query that is signed wrongly may not say for what.
+func (h *Handler) toS3(r *http.Request) bool {
+	if h.opts.S3 == nil || r.Header.Get("X-Amz-Target") != "" {
+		return false
+	}
+	service, _ := iam.ServiceOf(r)
+	switch {
+	case service != "":
+		return service == "s3"
+	case lambdaPath(r.URL.Path):
+		return false
+	case r.Method == http.MethodOptions, iam.Presigned(r):
+		return true
+	}
+	return h.opts.S3.Addresses(r)
 }
 
 // lambdaPath reports whether a path is one of Lambda's API: a date, then a
@@ -121,7 +151,7 @@ func (h *Handler) unknown(w http.ResponseWriter, r *http.Request) {
 		what += " of service " + service
 	}
 	refuse(w, target == "", http.StatusBadRequest, "UnknownOperationException",
-		"The local cloud does not have "+what+": it answers DynamoDB, DynamoDB Streams, SQS (JSON protocol) and Lambda")
+		"The local cloud does not have "+what+": it answers DynamoDB, DynamoDB Streams, SQS (JSON protocol), Lambda and S3")
 }
 
 // action is the operation of the query protocol, which STS and IAM speak.

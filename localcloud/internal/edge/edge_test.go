@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 
@@ -48,15 +49,24 @@ func (b *bench) service(name string) http.Handler {
 	})
 }
 
-func newBench(t *testing.T) *bench {
+// objects is an S3 with the bucket named "box".
+type objects struct{ http.Handler }
+
+func (objects) Addresses(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/box/") }
+
+func newBench(t *testing.T) *bench { return newBenchWith(t, nil) }
+
+func newBenchWith(t *testing.T, store func(*bench) edge.ObjectStore) *bench {
 	t.Helper()
 	network := memnet.New()
 	listener, err := network.Listen("aws")
 	check(t, err)
 	b := &bench{store: iam.New(), base: "http://" + listener.Addr().String(), got: make(chan seen, 1)}
-	server := &http.Server{Handler: edge.New(edge.Options{
-		Verify: b.store.Verify, DynamoDB: b.service("dynamodb"), SQS: b.service("sqs"), Lambda: b.service("lambda"),
-	})}
+	opts := edge.Options{Verify: b.store.Verify, DynamoDB: b.service("dynamodb"), SQS: b.service("sqs"), Lambda: b.service("lambda")}
+	if store != nil {
+		opts.S3 = store(b)
+	}
+	server := &http.Server{Handler: edge.New(opts)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -123,6 +133,55 @@ func TestRoutes(t *testing.T) {
 			if got.service == "lambda" && got.body != `{"a":1}` {
 				t.Errorf("body %q", got.body)
 			}
+		}
+	})
+}
+
+// S3 gets what is signed for it or means to be, as it is: it verifies itself.
+func TestRoutesToS3(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBenchWith(t, func(b *bench) edge.ObjectStore { return objects{b.service("s3")} })
+		call := func(method, path string, header ...string) string {
+			r, err := http.NewRequestWithContext(t.Context(), method, b.base+path, strings.NewReader("x"))
+			check(t, err)
+			for i := 0; i < len(header); i += 2 {
+				r.Header.Set(header[i], header[i+1])
+			}
+			res, err := b.client.Do(r)
+			check(t, err)
+			_ = res.Body.Close()
+			select {
+			case got := <-b.got:
+				if got.body != "x" || got.path != strings.Split(path, "?")[0] || got.caller != (account.Caller{}) {
+					t.Errorf("%s %s: %+v", method, path, got)
+				}
+				return got.service
+			default:
+				return res.Header.Get("X-Amzn-ErrorType")
+			}
+		}
+		const scope = "AWS4-HMAC-SHA256 Credential=A/20000101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x"
+		for name, tc := range map[string]struct{ got, want string }{
+			"by header":       {call("PUT", "/a/b", "Authorization", scope), "s3"},
+			"like a function": {call("PUT", "/2015-03-31/functions/f", "Authorization", scope), "s3"},
+			"by query":        {call("GET", "/a/b?X-Amz-Credential=A%2F20000101%2Fus-east-1%2Fs3%2Faws4_request"), "s3"},
+			"wrong query":     {call("GET", "/a/b?X-Amz-Algorithm=AWS4-HMAC-SHA256"), "s3"},
+			"preflight":       {call("OPTIONS", "/a/b", "Origin", "https://a.example"), "s3"},
+			"of a bucket":     {call("GET", "/box/k"), "s3"},
+			"of no bucket":    {call("GET", "/other/k"), "UnknownOperationException"},
+			"of a function":   {call("GET", "/2015-03-31/functions/f?X-Amz-Algorithm=AWS4-HMAC-SHA256"), "IncompleteSignatureException"},
+			"other service":   {call("GET", "/a/b", "Authorization", strings.Replace(scope, "/s3/", "/sts/", 1)), "UnknownOperationException"},
+		} {
+			if tc.got != tc.want {
+				t.Errorf("%s: %s, want %s", name, tc.got, tc.want)
+			}
+		}
+		_, err := s3.NewFromConfig(b.config(b.store.RootCredentials()), func(o *s3.Options) { o.UsePathStyle = true }).
+			PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("a"), Key: aws.String("b"), Body: strings.NewReader("x")})
+		check(t, err)
+		if got := <-b.got; got.service != "s3" || got.path != "/a/b" || got.body != "x" {
+			t.Errorf("%+v", got)
 		}
 	})
 }

@@ -13,7 +13,8 @@
 // Every method of Service is safe for concurrent use. A connection costs one
 // goroutine that reads and one timer; a goroutine that writes exists only
 // while there is something to write. Messages of one connection are worked on
-// concurrently, as on AWS. Time comes from package time alone and the network
+// concurrently, as on AWS, by workers of which some wait for more when there is
+// nothing to do. Time comes from package time alone and the network
 // from Options.Listen, so everything runs in a testing/synctest bubble. Close
 // stops every goroutine that the package started.
 //

@@ -23,13 +23,29 @@ func (c *conn) appendContext(b []byte, routeKey, eventType, requestID string, no
 	b = append(b, `","extendedRequestId":"`...)
 	b = append(b, requestID...)
 	b = append(b, `","requestTime":"`...)
-	b = now.UTC().AppendFormat(b, clfTime)
+	b = c.api.service.appendTime(b, now)
 	b = append(b, `","requestTimeEpoch":`...)
 	b = strconv.AppendInt(b, now.UnixMilli(), 10)
 	b = append(b, `,"requestId":"`...)
 	b = append(b, requestID...)
 	b = append(b, `",`...)
 	return append(b, c.context...)
+}
+
+// secondText is a second as requestTime shows it.
+type secondText struct {
+	unix int64
+	text string
+}
+
+// appendTime appends requestTime, which is formatted once a second.
+func (s *Service) appendTime(b []byte, now time.Time) []byte {
+	t := s.second.Load()
+	if unix := now.Unix(); t == nil || t.unix != unix {
+		t = &secondText{unix, now.UTC().Format(clfTime)}
+		s.second.Store(t)
+	}
+	return append(b, t.text...)
 }
 
 // fixContext renders the members of requestContext that stay the same for a

@@ -32,11 +32,12 @@ func MessageWork(invoker Invoker, body []byte) func() {
 	c := &conn{api: a, stage: st, id: newID(), domain: "127.0.0.1:4566", sourceIP: "127.0.0.1", userAgent: "Mozilla/5.0", connectedAt: time.Now()}
 	c.fixContext()
 	c.authorize(map[string]string{"principalId": "user-1", "tenant": "acme", "permissions": "a b c", "exp": "1900000000"})
+	t := new(task)
 	return func() {
 		v := c.stage.served.Load()
 		r := v.route(body)
 		id := newID()
-		c.answer(r, c.messageEvent(v, r.key, id, time.Now(), body), id)
+		t.answer(job{c, r, c.messageEvent(v, r.key, id, time.Now(), body), id})
 		c.queue, c.queued = nil, 0
 	}
 }
@@ -52,3 +53,9 @@ func GeneralBody(payload []byte) ([]byte, error) {
 	}
 	return p.text()
 }
+
+// MaxIdle is maxIdle.
+const MaxIdle = maxIdle
+
+// IdleWorkers returns how many workers wait for a message.
+func IdleWorkers(s *Service) int { return int(s.idle.Load()) }

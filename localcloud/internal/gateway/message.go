@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"sync/atomic"
 	"time"
 )
 
@@ -13,8 +12,8 @@ const (
 	textTimeout   = "Endpoint request timed out"
 )
 
-// receive routes one message and invokes its function in a goroutine: the
-// next message of the connection is not held up. body is only read here.
+// receive routes one message and leaves it to a worker: the next message of the
+// connection is not held up. body is only read here.
 func (c *conn) receive(body []byte) {
 	s := c.api.service
 	now := time.Now()
@@ -32,7 +31,7 @@ func (c *conn) receive(body []byte) {
 		return
 	}
 	event := c.messageEvent(v, route.key, requestID, now, body)
-	s.spawn(func() { c.answer(route, event, requestID) })
+	s.handOver(job{c, route, event, requestID})
 }
 
 // route returns the route of a message: the selected custom one, else
@@ -45,33 +44,6 @@ func (v *served) route(body []byte) *route {
 		}
 	}
 	return v.routes[routeDefault]
-}
-
-// answer invokes the route's function and sends what comes of it: an error
-// frame, or on a two-way route the returned body. After the integration's
-// timeout the client is told so and the late answer is dropped.
-func (c *conn) answer(r *route, event []byte, requestID string) {
-	s := c.api.service
-	var settled atomic.Bool
-	timeout := time.AfterFunc(r.timeout, func() {
-		if settled.CompareAndSwap(false, true) {
-			c.sendError(textTimeout, requestID)
-		}
-	})
-	defer timeout.Stop()
-	answer, err := s.opt.Invoker.Invoke(s.ctx, Invocation{Function: r.function, Payload: event, SourceARN: r.sourceARN})
-	if !settled.CompareAndSwap(false, true) || s.ctx.Err() != nil {
-		return
-	}
-	body, err := answer.message(err)
-	if err != nil {
-		s.logf(c.api, "route %s, connection %s, request %s: %v", r.key, c.id, requestID, err)
-		c.sendError(textInternal, requestID)
-		return
-	}
-	if r.twoWay && body != nil {
-		c.report(c.sendHere(body))
-	}
 }
 
 // message returns the body that a function's answer holds, or why there is none.

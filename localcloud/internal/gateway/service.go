@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamer-go/streamer/localcloud/internal/account"
@@ -106,6 +107,11 @@ type Service struct {
 	ctx  context.Context // of every invocation; cancelled by Close
 	stop context.CancelFunc
 
+	jobs chan job     // to workers that wait; closed by Close, sent to under mu
+	idle atomic.Int32 // workers that wait
+
+	second atomic.Pointer[secondText]
+
 	mu     sync.RWMutex // guards the fields below, and configuration of the APIs
 	apis   map[string]*api
 	closed bool
@@ -120,7 +126,7 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = func(string, string) {}
 	}
-	s := &Service{opt: o, limits: o.Limits.withDefaults(), apis: map[string]*api{}}
+	s := &Service{opt: o, limits: o.Limits.withDefaults(), apis: map[string]*api{}, jobs: make(chan job)}
 	s.requests = newBucket(s.limits.Requests, s.limits.Burst)
 	s.connections = newBucket(s.limits.Connections, int(s.limits.Connections))
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -161,7 +167,10 @@ func (s *Service) Close() {
 	s.mu.Lock()
 	apis := s.apis
 	s.apis = map[string]*api{}
-	s.closed = true
+	if !s.closed {
+		s.closed = true
+		close(s.jobs)
+	}
 	s.mu.Unlock()
 	s.stop()
 	var closing sync.WaitGroup

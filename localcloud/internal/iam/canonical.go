@@ -11,12 +11,15 @@ import (
 // canonicalRequest is the text that a signature is made over:
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 func canonicalRequest(r *http.Request, sig *signature, payload string) string {
+	// All services but S3 sign the path as it was sent, escaped once more: "%3D"
+	// on the wire is "%253D" here. S3 escapes the key itself.
 	path := sentPath(r)
-	if sig.service != "s3" {
-		// All services but S3 sign the path as it was sent, escaped once more:
-		// "%3D" on the wire is "%253D" here.
-		path = escapePath(path)
+	if sig.forS3() {
+		if key, err := url.PathUnescape(path); err == nil {
+			path = key
+		}
 	}
+	path = escapePath(path)
 	return strings.Join([]string{
 		r.Method,
 		path,
@@ -111,7 +114,7 @@ func canonicalHeaders(r *http.Request, names []string) string {
 		values := r.Header.Values(name)
 		switch name {
 		case "host":
-			values = []string{r.Host}
+			values = []string{signedHost(r)}
 		case "content-length":
 			if r.ContentLength >= 0 {
 				values = []string{strconv.FormatInt(r.ContentLength, 10)}
@@ -127,6 +130,15 @@ func canonicalHeaders(r *http.Request, names []string) string {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// signedHost is the host without the port that goes without saying: signers
+// leave it away, and not every client does.
+func signedHost(r *http.Request) string {
+	if r.TLS != nil {
+		return strings.TrimSuffix(r.Host, ":443")
+	}
+	return strings.TrimSuffix(r.Host, ":80")
 }
 
 // squeeze trims a value and makes runs of spaces one.

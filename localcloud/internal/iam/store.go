@@ -22,6 +22,7 @@ type Store struct {
 	mu    sync.RWMutex // guards what follows
 	roles map[string]*role
 	keys  map[string]*session // by access key id
+	ended []string            // of the keys, in the order of their end
 }
 
 type role struct {

@@ -7,8 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,14 +24,52 @@ const (
 	maxExpires = 7 * 24 * 60 * 60
 )
 
+// reason is why the signer of a request could not be established. Services put
+// the same reason into words of their own.
+type reason int
+
+const (
+	noSignature reason = iota
+	twoSignatures
+	otherAlgorithm
+	missingPart
+	badCredential
+	badDate
+	badExpires
+	unsignedHeader
+	otherService
+	otherRegion
+	otherDate
+	unknownKey
+	wrongToken
+	endedSession
+	expiredToken
+	expiredRequest
+	earlyRequest
+	noHash
+	wrongHash
+	wrongSignature
+)
+
 // SignatureError is a request whose signer could not be established.
 type SignatureError struct {
 	// Code is AWS's: MissingAuthenticationTokenException,
 	// IncompleteSignatureException, InvalidSignatureException,
 	// UnrecognizedClientException or ExpiredTokenException.
+	// For S3 the codes are S3's own.
 	Code    string
 	Message string
+	// Status is that of HTTP, 0 where each service has its own.
+	Status int
+	// Details are the further elements of an S3 error.
+	Details []Detail
+
+	reason reason
+	about  string // what the reason is about: a header, a parameter
 }
+
+// Detail is an element of an S3 error.
+type Detail struct{ Name, Value string }
 
 func (e *SignatureError) Error() string { return e.Code + ": " + e.Message }
 
@@ -43,68 +79,78 @@ func (e *SignatureError) ErrorCode() string { return e.Code }
 // ErrorMessage returns Message.
 func (e *SignatureError) ErrorMessage() string { return e.Message }
 
-func refuse(code, format string, args ...any) *SignatureError {
-	return &SignatureError{Code: code, Message: fmt.Sprintf(format, args...)}
+func refuse(why reason, code, format string, args ...any) *SignatureError {
+	return &SignatureError{Code: code, Message: fmt.Sprintf(format, args...), reason: why}
 }
 
-func incomplete(format string, args ...any) *SignatureError {
-	return refuse("IncompleteSignatureException", format, args...)
+func incomplete(why reason, format string, args ...any) *SignatureError {
+	return refuse(why, "IncompleteSignatureException", format, args...)
 }
 
-func unrecognized() *SignatureError {
-	return refuse("UnrecognizedClientException", "The security token included in the request is invalid.")
+func invalid(why reason, format string, args ...any) *SignatureError {
+	return refuse(why, "InvalidSignatureException", format, args...)
 }
 
-// signature is what a request says about its signing.
-type signature struct {
-	key                   string // access key id
-	date, region, service string // the credential's scope
-	headers               []string
-	value                 string
-	time                  time.Time
-	token                 string
-	payload               string // what the header x-amz-content-sha256 says, "" without
-	presigned             bool
-	expires               time.Duration
+func unrecognized(why reason) *SignatureError {
+	return refuse(why, "UnrecognizedClientException", "The security token included in the request is invalid.")
 }
 
 // ServiceOf returns the service and region that a request is signed for, both
-// "" when it is not signed. Nothing is verified.
+// "" when it does not say so. Nothing is verified.
 func ServiceOf(r *http.Request) (service, region string) {
-	sig, err := parseSignature(r)
-	if err != nil {
+	credential := r.URL.Query().Get("X-Amz-Credential")
+	if _, rest, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
+		credential, _, _ = strings.Cut(rest, ",")
+	}
+	parts := strings.Split(strings.TrimSpace(credential), "/")
+	if len(parts) != 5 {
 		return "", ""
 	}
-	return sig.service, sig.region
+	return parts[3], parts[2]
+}
+
+// Presigned reports whether a request is signed, or means to be, by its query.
+func Presigned(r *http.Request) bool {
+	query := r.URL.Query()
+	return r.Header.Get("Authorization") == "" && (query.Has("X-Amz-Algorithm") || query.Has("X-Amz-Signature"))
 }
 
 // Verify establishes who signed r, by header or by query, for the service
 // (such as "dynamodb"). body is what was read of r.Body. The error is always a
 // *SignatureError.
 func (s *Store) Verify(r *http.Request, body []byte, service string) (account.Caller, error) {
-	caller, err := s.verify(r, body, service)
-	if err != nil {
-		return account.Caller{}, err
+	now := time.Now()
+	sig, err := parseSignature(r, service)
+	if err == nil {
+		var caller account.Caller
+		if caller, err = s.verify(r, body, sig, service, now); err == nil {
+			return caller, nil
+		}
 	}
-	return caller, nil
+	if service == objectStore {
+		err = err.ofS3(r, sig, now)
+	}
+	return account.Caller{}, err
 }
 
-func (s *Store) verify(r *http.Request, body []byte, service string) (account.Caller, *SignatureError) {
-	sig, err := parseSignature(r)
-	if err != nil {
-		return account.Caller{}, err
-	}
+func (s *Store) verify(r *http.Request, body []byte, sig *signature, service string, now time.Time) (account.Caller, *SignatureError) {
 	if err := sig.scope(service); err != nil {
 		return account.Caller{}, err
 	}
-	sess := s.session(sig.key)
-	if sess == nil {
-		return account.Caller{}, unrecognized()
+	sess, ok := s.session(sig.key)
+	if !ok {
+		return account.Caller{}, unrecognized(unknownKey)
 	}
 	if subtle.ConstantTimeCompare([]byte(sig.token), []byte(sess.credentials.SessionToken)) != 1 {
-		return account.Caller{}, unrecognized()
+		return account.Caller{}, unrecognized(wrongToken)
 	}
-	if err := sig.current(time.Now()); err != nil {
+	if err := sig.current(now.UTC().Truncate(time.Second)); err != nil {
+		return account.Caller{}, err
+	}
+	if err := sess.current(sig, now); err != nil {
+		return account.Caller{}, err
+	}
+	if err := sig.allSigned(r); err != nil {
 		return account.Caller{}, err
 	}
 	payload, err := sig.payloadHash(body)
@@ -113,122 +159,38 @@ func (s *Store) verify(r *http.Request, body []byte, service string) (account.Ca
 	}
 	want := sig.sign(sess.credentials.SecretAccessKey, canonicalRequest(r, sig, payload))
 	if subtle.ConstantTimeCompare([]byte(want), []byte(sig.value)) != 1 {
-		return account.Caller{}, refuse("InvalidSignatureException", "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+		return account.Caller{}, invalid(wrongSignature, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
 	return sess.caller, nil
-}
-
-func parseSignature(r *http.Request) (*signature, *SignatureError) {
-	if header := r.Header.Get("Authorization"); header != "" {
-		return parseHeader(r, header)
-	}
-	if query := r.URL.Query(); query.Get("X-Amz-Algorithm") != "" || query.Get("X-Amz-Signature") != "" {
-		return parseQuery(r, query)
-	}
-	return nil, refuse("MissingAuthenticationTokenException", "Missing Authentication Token")
-}
-
-func parseHeader(r *http.Request, header string) (*signature, *SignatureError) {
-	rest, ok := strings.CutPrefix(header, algorithm)
-	if !ok {
-		return nil, incomplete("Authorization header requires the algorithm %s. Authorization=%s", algorithm, abbreviate(header))
-	}
-	sig := &signature{token: r.Header.Get("X-Amz-Security-Token"), payload: r.Header.Get("X-Amz-Content-Sha256")}
-	fields := map[string]string{}
-	for part := range strings.SplitSeq(rest, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
-		fields[name] = value
-	}
-	for _, name := range []string{"Credential", "Signature", "SignedHeaders"} {
-		if fields[name] == "" {
-			return nil, incomplete("Authorization header requires '%s' parameter. Authorization=%s", name, abbreviate(header))
-		}
-	}
-	sig.value, sig.headers = fields["Signature"], strings.Split(fields["SignedHeaders"], ";")
-	date := r.Header.Get("X-Amz-Date")
-	if date == "" {
-		date = httpDate(r.Header.Get("Date"))
-	}
-	return sig, sig.finish(fields["Credential"], date)
-}
-
-// httpDate turns the header Date, which may stand in for X-Amz-Date, into that
-// one's format.
-func httpDate(s string) string {
-	t, err := http.ParseTime(s)
-	if err != nil {
-		return s
-	}
-	return t.UTC().Format(timeFormat)
-}
-
-func parseQuery(r *http.Request, query url.Values) (*signature, *SignatureError) {
-	for _, name := range []string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Date"} {
-		if query.Get(name) == "" {
-			return nil, incomplete("AWS query-string parameters must include '%s'.", name)
-		}
-	}
-	if query.Get("X-Amz-Algorithm") != algorithm {
-		return nil, incomplete("X-Amz-Algorithm must be %s, not %s", algorithm, query.Get("X-Amz-Algorithm"))
-	}
-	sig := &signature{
-		presigned: true, value: query.Get("X-Amz-Signature"), token: query.Get("X-Amz-Security-Token"),
-		headers: strings.Split(query.Get("X-Amz-SignedHeaders"), ";"), expires: skew,
-	}
-	if sig.payload = query.Get("X-Amz-Content-Sha256"); sig.payload == "" {
-		sig.payload = r.Header.Get("X-Amz-Content-Sha256")
-	}
-	if e := query.Get("X-Amz-Expires"); e != "" {
-		seconds, err := strconv.Atoi(e)
-		if err != nil || seconds < 1 || seconds > maxExpires {
-			return nil, incomplete("X-Amz-Expires must be a number of seconds from 1 to %d, not %s", maxExpires, e)
-		}
-		sig.expires = time.Duration(seconds) * time.Second
-	}
-	return sig, sig.finish(query.Get("X-Amz-Credential"), query.Get("X-Amz-Date"))
-}
-
-func (sig *signature) finish(credential, date string) *SignatureError {
-	parts := strings.Split(credential, "/")
-	if len(parts) != 5 || parts[4] != "aws4_request" {
-		return incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/aws4_request, got '%s'", credential)
-	}
-	sig.key, sig.date, sig.region, sig.service = parts[0], parts[1], parts[2], parts[3]
-	t, err := time.Parse(timeFormat, date)
-	if err != nil {
-		return incomplete("Date must be in ISO-8601 'basic format'. Got '%s'.", date)
-	}
-	sig.time = t
-	if !slices.Contains(sig.headers, "host") {
-		return refuse("InvalidSignatureException", "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
-	}
-	return nil
 }
 
 func (sig *signature) scope(service string) *SignatureError {
 	switch {
 	case sig.service != service:
-		return refuse("InvalidSignatureException", "Credential should be scoped to correct service: '%s', not '%s'.", service, sig.service)
+		return invalid(otherService, "Credential should be scoped to correct service: '%s', not '%s'.", service, sig.service)
 	case sig.region != account.Region:
-		return refuse("InvalidSignatureException", "Credential should be scoped to a valid region, not '%s': the local cloud is in %s.", sig.region, account.Region)
+		return invalid(otherRegion, "Credential should be scoped to a valid region, not '%s': the local cloud is in %s.", sig.region, account.Region)
 	case sig.date != sig.time.Format("20060102"):
-		return refuse("InvalidSignatureException", "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s'.", sig.date, sig.time.Format("20060102"))
+		return invalid(otherDate, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s'.", sig.date, sig.time.Format("20060102"))
 	}
 	return nil
 }
 
 // current checks the date. A presigned request says itself how long it lives.
 func (sig *signature) current(now time.Time) *SignatureError {
-	life := skew
+	tolerance := skew
+	if sig.forS3() {
+		tolerance = objectSkew
+	}
+	life := tolerance
 	if sig.presigned {
 		life = sig.expires
 	}
-	now = now.UTC().Truncate(time.Second)
 	switch {
 	case now.After(sig.time.Add(life)):
-		return refuse("InvalidSignatureException", "Signature expired: %s is now earlier than %s (%s - %s)", sig.time.Format(timeFormat), now.Add(-life).Format(timeFormat), now.Format(timeFormat), minutes(life))
-	case now.Before(sig.time.Add(-skew)):
-		return refuse("InvalidSignatureException", "Signature not yet current: %s is still later than %s (%s + %s)", sig.time.Format(timeFormat), now.Add(skew).Format(timeFormat), now.Format(timeFormat), minutes(skew))
+		return invalid(expiredRequest, "Signature expired: %s is now earlier than %s (%s - %s)", sig.time.Format(timeFormat), now.Add(-life).Format(timeFormat), now.Format(timeFormat), minutes(life))
+	case now.Before(sig.time.Add(-tolerance)):
+		return invalid(earlyRequest, "Signature not yet current: %s is still later than %s (%s + %s)", sig.time.Format(timeFormat), now.Add(tolerance).Format(timeFormat), now.Format(timeFormat), minutes(tolerance))
 	}
 	return nil
 }
@@ -244,13 +206,20 @@ func minutes(d time.Duration) string {
 const unsigned = "UNSIGNED-PAYLOAD"
 
 func (sig *signature) payloadHash(body []byte) (string, *SignatureError) {
-	if sig.payload == unsigned || (sig.payload == "" && sig.presigned && sig.service == "s3") {
+	switch {
+	case sig.payload == unsigned, sig.forS3() && strings.HasPrefix(sig.payload, streaming):
+		return sig.payload, nil
+	case sig.forS3() && sig.payload == "" && sig.presigned:
 		return unsigned, nil
+	case sig.forS3() && sig.payload == "":
+		return "", invalid(noHash, "The request has no x-amz-content-sha256.")
 	}
 	sum := sha256.Sum256(body)
 	hash := hex.EncodeToString(sum[:])
 	if sig.payload != "" && !strings.EqualFold(sig.payload, hash) {
-		return "", refuse("InvalidSignatureException", "The x-amz-content-sha256 of the request, %s, is not that of its body, %s.", abbreviate(sig.payload), hash)
+		refusal := invalid(wrongHash, "The x-amz-content-sha256 of the request, %s, is not that of its body, %s.", abbreviate(sig.payload), hash)
+		refusal.about = hash
+		return "", refusal
 	}
 	return hash, nil
 }
@@ -260,9 +229,10 @@ func (sig *signature) payloadHash(body []byte) (string, *SignatureError) {
 func (sig *signature) sign(secret, canonical string) string {
 	sum := sha256.Sum256([]byte(canonical))
 	scope := strings.Join([]string{sig.date, sig.region, sig.service, "aws4_request"}, "/")
-	text := strings.Join([]string{algorithm, sig.time.Format(timeFormat), scope, hex.EncodeToString(sum[:])}, "\n")
+	sig.canonical = canonical
+	sig.toSign = strings.Join([]string{algorithm, sig.time.Format(timeFormat), scope, hex.EncodeToString(sum[:])}, "\n")
 	key := mac([]byte("AWS4"+secret), sig.date)
-	for _, part := range []string{sig.region, sig.service, "aws4_request", text} {
+	for _, part := range []string{sig.region, sig.service, "aws4_request", sig.toSign} {
 		key = mac(key, part)
 	}
 	return hex.EncodeToString(key)

@@ -107,11 +107,12 @@ func TestVerifyAcceptsTheSDKsSigner(t *testing.T) {
 				if tc.unsigned {
 					hash = "UNSIGNED-PAYLOAD"
 				}
-				if tc.unsigned && !presigned {
+				if (tc.unsigned || tc.s3) && !presigned {
 					r.Header.Set("X-Amz-Content-Sha256", hash)
 				}
 				if tc.s3 && presigned {
 					hash = "UNSIGNED-PAYLOAD"
+					r.URL.RawQuery = "X-Amz-Expires=60"
 				}
 				r = sign(t, r, keys, hash, tc.service, presigned, tc.s3)
 				got, body := received(t, r)
@@ -249,6 +250,75 @@ func TestSignatureAges(t *testing.T) {
 			t.Errorf("after more than a minute: %v", err)
 		}
 	})
+}
+
+// What a session presigned outlives it, up to the end that credentials have on
+// AWS; what it signs after its end is nothing.
+func TestPresignedOutlivesTheSession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, keys := newStore(t)
+		presigned := func() *http.Request {
+			r := httptest.NewRequest("GET", "http://127.0.0.1/?X-Amz-Expires=604800", nil)
+			return sign(t, r, keys, sum(""), "execute-api", true, false)
+		}
+		code := func(r *http.Request) string {
+			_, err := s.Verify(r, nil, "execute-api")
+			var e *iam.SignatureError
+			if errors.As(err, &e) {
+				return e.Code
+			}
+			return ""
+		}
+		before := presigned()
+		plain := sign(t, httptest.NewRequest("GET", "http://127.0.0.1/", nil), keys, sum(""), "execute-api", false, false)
+		if got := code(plain); got != "" {
+			t.Errorf("before the end: %s", got)
+		}
+		s.Revoke(keys.AccessKeyID)
+		s.Revoke(keys.AccessKeyID)
+		time.Sleep(time.Second)
+		for name, tc := range map[string]struct{ got, want string }{
+			"presigned before": {code(before), ""}, "signed before": {code(plain), "UnrecognizedClientException"}, "presigned after": {code(presigned()), "UnrecognizedClientException"},
+		} {
+			if tc.got != tc.want {
+				t.Errorf("%s: %s, want %s", name, tc.got, tc.want)
+			}
+		}
+		time.Sleep(12*time.Hour - time.Second)
+		if got := code(before); got != "" {
+			t.Errorf("after twelve hours: %s", got)
+		}
+		time.Sleep(time.Second)
+		if got := code(before); got != "ExpiredTokenException" {
+			t.Errorf("after more than twelve hours: %q", got)
+		}
+		if err := s.DeleteRole("worker"); err != nil {
+			t.Fatal(err)
+		}
+		if got := code(before); got != "UnrecognizedClientException" {
+			t.Errorf("without the role: %q", got)
+		}
+	})
+}
+
+func TestServiceOf(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ url, header, service, region string }{
+		"nothing":    {"/", "", "", ""},
+		"header":     {"/", "AWS4-HMAC-SHA256 Credential=A/20000101/us-east-1/s3/aws4_request, SignedHeaders=host", "s3", "us-east-1"},
+		"query":      {"/?X-Amz-Credential=A%2F20000101%2Feu-west-1%2Fsqs%2Faws4_request", "", "sqs", "eu-west-1"},
+		"incomplete": {"/?X-Amz-Credential=A%2F20000101", "", "", ""},
+		"basic":      {"/", "Basic abc", "", ""},
+	} {
+		r := httptest.NewRequest("GET", "http://127.0.0.1"+tc.url, nil)
+		if tc.header != "" {
+			r.Header.Set("Authorization", tc.header)
+		}
+		if service, region := iam.ServiceOf(r); service != tc.service || region != tc.region {
+			t.Errorf("%s: %s in %s", name, service, region)
+		}
+	}
 }
 
 func TestRootNeedsNoPolicy(t *testing.T) {

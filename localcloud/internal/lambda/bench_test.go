@@ -58,7 +58,7 @@ func BenchmarkColdStart(b *testing.B) {
 func BenchmarkThousandInstances(b *testing.B) {
 	const n = 1000
 	for b.Loop() {
-		c := newCloud(b, lambda.Options{InitLimit: time.Minute}, lambda.ProcessOptions{})
+		c := newCloud(b, lambda.Options{}, lambda.ProcessOptions{})
 		put(b, c.Service, spec(b, "f", func(s *lambda.FunctionSpec) { s.Timeout = 900 * time.Second }))
 		start := time.Now()
 		file := b.TempDir() + "/go"

@@ -102,6 +102,9 @@ type funcInstance struct {
 	fn       Func
 	ctx      context.Context // ends with the instance
 	kill     context.CancelCauseFunc
+
+	done     chan Outcome // of the invocation under way; nil for an instance that was killed before
+	deadline time.Time
 }
 
 // Stop implements Instance.
@@ -114,22 +117,28 @@ func (i *funcInstance) Stop() {
 	i.launcher.mu.Unlock()
 }
 
-// Invoke implements Instance.
-func (i *funcInstance) Invoke(ctx context.Context, in Invocation) (Outcome, error) {
+// Begin implements Instance.
+func (i *funcInstance) Begin(in Invocation) {
+	i.done, i.deadline = nil, in.Deadline
 	if i.ctx.Err() != nil {
-		return Outcome{}, &ExitError{Status: "signal: killed"}
+		return
 	}
 	run, cancel := context.WithDeadline(i.ctx, in.Deadline)
 	run = lambdacontext.NewContext(run, &lambdacontext.LambdaContext{AwsRequestID: in.RequestID, InvokedFunctionArn: in.ARN})
 	run = context.WithValue(run, "x-amzn-trace-id", in.Trace) //nolint:staticcheck // the key that aws-lambda-go uses
 	done := make(chan Outcome, 1)
+	i.done = done
 	i.launcher.running.Go(func() {
 		defer cancel()
 		done <- i.call(run, in.Payload)
 	})
+}
+
+// Wait implements Instance.
+func (i *funcInstance) Wait(ends Ends) (Outcome, error) {
 	select {
-	case out := <-done:
-		if !time.Now().Before(in.Deadline) {
+	case out := <-i.done:
+		if !time.Now().Before(i.deadline) {
 			// In virtual time the end of the function's context and the kill fall
 			// on one instant; the kill wins, always.
 			return Outcome{}, context.DeadlineExceeded
@@ -137,8 +146,12 @@ func (i *funcInstance) Invoke(ctx context.Context, in Invocation) (Outcome, erro
 		return out, nil
 	case <-i.ctx.Done():
 		return Outcome{}, &ExitError{Status: "signal: killed"}
-	case <-ctx.Done():
-		return Outcome{}, ctx.Err()
+	case <-ends.Limit:
+		return Outcome{}, context.DeadlineExceeded
+	case <-ends.Closed:
+		return Outcome{}, errClosed
+	case <-ends.Left:
+		return Outcome{}, errLeft
 	}
 }
 

@@ -323,25 +323,6 @@ func TestAsyncThrottles(t *testing.T) {
 	})
 }
 
-func TestInvokeOutlivesItsCaller(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		finished := make(chan struct{})
-		s := newSim(lambda.Options{}, func(context.Context, []byte) ([]byte, error) {
-			time.Sleep(20 * time.Second)
-			close(finished)
-			return nil, nil
-		})
-		defer s.close()
-		s.put(t, "f")
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if _, err := s.Invoke(ctx, "f", nil, lambda.InvokeOptions{}); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("error %v", err)
-		}
-		<-finished
-	})
-}
-
 func TestClosePendingEvents(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newSim(lambda.Options{}, func(ctx context.Context, b []byte) ([]byte, error) {

@@ -153,6 +153,14 @@ func (s *Service) Function(name string) (FunctionInfo, bool) {
 	return f.info, true
 }
 
+// known says whether there is that function.
+func (s *Service) known(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.find(name)
+	return err == nil
+}
+
 // Functions returns all functions, by name.
 func (s *Service) Functions() []FunctionInfo {
 	s.mu.Lock()

@@ -34,6 +34,8 @@ type InvokeOptions struct {
 	TraceHeader string
 	// Tail asks for the last 4 KB of the invocation's log.
 	Tail bool
+	// Rendered says that the caller made the payload itself and that it is JSON.
+	Rendered bool
 }
 
 // InvokeResult is how an invocation ended.
@@ -70,10 +72,10 @@ func (s *Service) Invoke(ctx context.Context, function string, payload []byte, o
 	}
 	if len(payload) == 0 {
 		payload = []byte("{}")
-	} else if !json.Valid(payload) {
+	} else if !opts.Rendered && !json.Valid(payload) {
 		return InvokeResult{}, &Invalid{Code: "InvalidRequestContentException", Message: "Could not parse request body into json"}
 	}
-	if _, ok := s.Function(function); !ok {
+	if !s.known(function) {
 		name, _ := splitReference(function)
 		return InvokeResult{}, &NotFound{Resource: FunctionARN(name)}
 	}
@@ -112,59 +114,103 @@ func (s *Service) invoke(ctx context.Context, function string, ev event) (Invoke
 	if err != nil {
 		return InvokeResult{}, err
 	}
-	if ctx.Done() == nil {
-		return s.run(e, ev), nil
-	}
-	done := make(chan InvokeResult, 1)
-	go func() { done <- s.run(e, ev) }()
-	select {
-	case r := <-done:
-		return r, nil
-	case <-ctx.Done():
-		return InvokeResult{}, ctx.Err()
-	}
-}
-
-// run runs ev in e, which is given back in any case.
-func (s *Service) run(e *environment, ev event) InvokeResult {
-	spec := &e.gen.info.Spec
-	e.lines.begin(ev.tail)
 	if i, ok := e.inst.(interface{ Gone() bool }); ok && i.Gone() {
 		s.reset(e) // it died while it was idle: no invocation pays for that
 	}
-	initTime, initFailed := s.initialise(e)
-	start := time.Now()
+	left := ctx.Done()
+	if e.inst == nil && left != nil { // to start an instance takes longer than a caller may wait
+		done := make(chan InvokeResult, 1)
+		go func() {
+			r := s.begin(e, ev)
+			done <- s.end(r, s.wait(r, nil))
+		}()
+		select {
+		case res := <-done:
+			return res, nil
+		case <-left:
+			return InvokeResult{}, ctx.Err()
+		}
+	}
+	r := s.begin(e, ev)
+	how := s.wait(r, left)
+	if how.err == errLeft {
+		go func() { s.end(r, s.wait(r, nil)) }()
+		return InvokeResult{}, ctx.Err()
+	}
+	return s.end(r, how), nil
+}
+
+// running is an invocation under way.
+type running struct {
+	e     *environment
+	id    string
+	start time.Time
+	init  time.Duration // how long the instance took to start, 0 for one that was there
+	err   error         // why the instance has not got the event, nil when it has
+}
+
+// ending is how an invocation ended.
+type ending struct {
+	out Outcome
+	err error
+}
+
+// begin hands ev to e, whose instance it starts if there is none.
+func (s *Service) begin(e *environment, ev event) running {
+	spec := &e.gen.info.Spec
+	e.lines.begin(ev.tail)
+	took, failed := s.initialise(e)
+	r := running{e: e, id: ev.id, start: time.Now(), init: took}
 	e.lines.start(ev.id)
-	ctx, cancel := context.WithDeadline(s.ctx, start.Add(spec.Timeout))
-	var err error
-	if initFailed {
-		err = s.launch(ctx, e)
+	deadline := r.start.Add(spec.Timeout)
+	if e.limit == nil {
+		e.limit = time.NewTimer(spec.Timeout)
+	} else {
+		e.limit.Reset(spec.Timeout)
 	}
-	var out Outcome
-	if err == nil {
-		out, err = e.inst.Invoke(ctx, Invocation{
-			RequestID: ev.id, ARN: e.gen.info.ARN, Trace: ev.trace, Deadline: start.Add(spec.Timeout), Payload: ev.payload,
-		})
+	if failed {
+		ctx, cancel := context.WithDeadline(s.ctx, deadline)
+		r.err = s.launch(ctx, e)
+		cancel()
 	}
-	took := time.Since(start)
-	cancel()
-	status := ""
-	if err != nil {
-		out, status = s.failure(ev.id, spec.Timeout, err)
+	if r.err == nil {
+		e.inst.Begin(Invocation{RequestID: ev.id, ARN: e.gen.info.ARN, Trace: ev.trace, Deadline: deadline, Payload: ev.payload})
 	}
-	billed := billedMS(took + initTime)
+	return r
+}
+
+// wait returns when the invocation has ended, or with errLeft when the caller has
+// left before: then it goes on.
+func (s *Service) wait(r running, left <-chan struct{}) (how ending) {
+	if r.err != nil {
+		return ending{err: r.err}
+	}
+	how.out, how.err = r.e.inst.Wait(Ends{Limit: r.e.limit.C, Closed: s.ctx.Done(), Left: left})
+	return how
+}
+
+// end settles an invocation that has ended and gives its environment back.
+func (s *Service) end(r running, how ending) InvokeResult {
+	e, spec := r.e, &r.e.gen.info.Spec
+	took := time.Since(r.start)
+	e.limit.Stop()
+	out, status := how.out, ""
+	if how.err != nil {
+		out, status = s.failure(r.id, spec.Timeout, how.err)
+	}
+	billed := billedMS(took + r.init)
 	s.count(account.MeterInvocations, 1)
 	s.count(account.MeterGBSeconds, float64(billed)/1000*float64(spec.MemoryMB)/1024)
-	e.lines.report(ev.id, report{took: took, init: initTime, billed: billed, memoryMB: spec.MemoryMB, inst: e.inst, status: status})
+	e.lines.report(r.id, report{took: took, init: r.init, billed: billed, memoryMB: spec.MemoryMB, inst: e.inst, status: status})
 	res := InvokeResult{
-		RequestID: ev.id, StatusCode: 200, Payload: out.Payload, FunctionError: out.FunctionError,
+		RequestID: r.id, StatusCode: 200, Payload: out.Payload, FunctionError: out.FunctionError,
 		ExecutedVersion: "$LATEST", Tail: e.lines.end(),
 	}
-	s.finish(e)
-	if err == nil && !out.Dead {
-		s.release(e)
+	if how.err == nil && !out.Dead {
+		s.release(e, true)
 		return res
 	}
+	s.finish(e)
 	s.recycle(e)
 	return res
 }
@@ -177,7 +223,7 @@ func (s *Service) recycle(e *environment) {
 	done := make(chan struct{})
 	go func() {
 		s.reset(e)
-		s.release(e)
+		s.release(e, false)
 		close(done)
 	}()
 	t := time.NewTimer(patience)
@@ -195,6 +241,9 @@ func (s *Service) initialise(e *environment) (took time.Duration, failed bool) {
 	if e.inst != nil {
 		return 0, false
 	}
+	if l, ok := s.opts.Launcher.(turns); ok {
+		defer l.turn()()
+	}
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(s.ctx, s.opts.InitLimit)
 	defer cancel()
@@ -211,14 +260,14 @@ func (s *Service) initialise(e *environment) (took time.Duration, failed bool) {
 	case errors.Is(err, context.DeadlineExceeded):
 		status = "timeout"
 	}
-	e.lines.platform(fmt.Sprintf("INIT_REPORT Init Duration: %s ms\tPhase: init\tStatus: %s", milliseconds(took), status))
+	e.lines.platform(fmt.Appendf(nil, "INIT_REPORT Init Duration: %s ms\tPhase: init\tStatus: %s", appendMilliseconds(nil, took), status))
 	return took, true
 }
 
 func (s *Service) launch(ctx context.Context, e *environment) error {
 	inst, err := s.opts.Launcher.Launch(ctx, Process{
 		Function: e.gen.info.Name, Role: e.gen.info.Spec.RoleName, InstanceID: e.id,
-		Dir: e.gen.code.dir, Temp: e.temp, Env: s.environ(e), LogLine: e.lines.write,
+		Dir: e.gen.code.dir, Temp: e.temp, Env: s.environ(e), LogLine: e.lines.write, Read: e.lines.read,
 	})
 	if err != nil {
 		s.revoke(e)
@@ -275,10 +324,4 @@ func errorDocument(kind, message string) []byte {
 // tooLargeDocument is the answer in place of a response over the limit.
 func tooLargeDocument() []byte {
 	return errorDocument("Function.ResponseSizeTooLarge", fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxResponse))
-}
-
-// newTrace returns a trace header of a new, unsampled trace.
-func newTrace() string {
-	id := newID(20)
-	return fmt.Sprintf("Root=1-%08x-%s;Parent=%s;Sampled=0", time.Now().Unix(), id[:24], id[24:])
 }

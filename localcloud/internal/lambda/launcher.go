@@ -25,18 +25,33 @@ type Process struct {
 	// LogLine takes a line that the instance wrote, without the line break;
 	// stream is "stdout" or "stderr". It is called from several goroutines.
 	LogLine func(stream, line string)
+	// Read says whether anybody reads the lines at present. When nobody does they
+	// may come after the end of the invocation that wrote them. nil: always.
+	Read func() bool
 }
 
-// Instance is one running execution environment. Invoke is never called
-// concurrently; Stop may be called at any time.
+// Instance is one running execution environment. It has one invocation at a
+// time; Stop may be called whenever.
 type Instance interface {
-	// Invoke runs one invocation. It returns ctx's error when ctx ended first
-	// (the caller then stops the instance) and an *ExitError when the instance
-	// died without having answered.
-	Invoke(ctx context.Context, in Invocation) (Outcome, error)
+	// Begin hands over an invocation. How it ends, Wait says.
+	Begin(in Invocation)
+	// Wait returns how the invocation ended, an *ExitError when the instance died
+	// without having answered, or the error of what came first of ends; unless
+	// that is errLeft the caller then stops the instance.
+	Wait(ends Ends) (Outcome, error)
 	// Stop ends the instance and returns when it is gone.
 	Stop()
 }
+
+// Ends are what a wait for an invocation ends with besides its outcome.
+type Ends struct {
+	Limit  <-chan time.Time // of the function's time: context.DeadlineExceeded
+	Closed <-chan struct{}  // the service ends: errClosed
+	Left   <-chan struct{}  // nobody waits for the answer: errLeft; nil for never
+}
+
+// errLeft ends a wait, not the invocation.
+var errLeft = errors.New("the caller has left")
 
 // Invocation is one event for an instance.
 type Invocation struct {

@@ -1,7 +1,6 @@
 package lambda
 
 import (
-	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -41,19 +40,24 @@ func (l *lines) write(_, line string) {
 	if t := l.current.Load(); t != nil {
 		t.add(line)
 	}
+	l.service.count(account.MeterLogBytes, float64(len(line)))
 	if log := l.service.opts.Log; log != nil {
-		l.service.count(account.MeterLogBytes, float64(len(line)))
 		log(l.function, l.instance, line)
 	}
 }
 
-// platform writes a line of Lambda's own.
-func (l *lines) platform(line string) { l.write("platform", line) }
-
-// wanted says whether anybody reads: lines cost time to make.
-func (l *lines) wanted() bool {
-	return l.service.opts.Log != nil || l.current.Load() != nil
+// platform writes a line of Lambda's own. Nobody may read it: then it is counted
+// and not made.
+func (l *lines) platform(line []byte) {
+	if l.read() {
+		l.write("platform", string(line))
+		return
+	}
+	l.service.count(account.MeterLogBytes, float64(len(line)))
 }
+
+// read says whether anybody reads.
+func (l *lines) read() bool { return l.service.opts.Log != nil || l.current.Load() != nil }
 
 func (l *lines) begin(t *tail) { l.current.Store(t) }
 
@@ -69,9 +73,10 @@ func (l *lines) end() []byte {
 }
 
 func (l *lines) start(id string) {
-	if l.wanted() {
-		l.platform("START RequestId: " + id + " Version: $LATEST")
-	}
+	var buf [96]byte
+	b := append(buf[:0], "START RequestId: "...)
+	b = append(b, id...)
+	l.platform(append(b, " Version: $LATEST"...))
 }
 
 // report is what the REPORT line of an invocation shows.
@@ -84,23 +89,27 @@ type report struct {
 }
 
 func (l *lines) report(id string, r report) {
-	if !l.wanted() {
-		return
-	}
-	l.platform("END RequestId: " + id)
-	line := fmt.Sprintf("REPORT RequestId: %s\tDuration: %s ms\tBilled Duration: %d ms\tMemory Size: %d MB\tMax Memory Used: %d MB\t",
-		id, milliseconds(r.took), r.billed, r.memoryMB, memoryOf(r.inst))
+	var buf [256]byte
+	b := append(buf[:0], "END RequestId: "...)
+	l.platform(append(b, id...))
+	b = append(buf[:0], "REPORT RequestId: "...)
+	b = append(b, id...)
+	b = appendMilliseconds(append(b, "\tDuration: "...), r.took)
+	b = strconv.AppendInt(append(b, " ms\tBilled Duration: "...), r.billed, 10)
+	b = strconv.AppendInt(append(b, " ms\tMemory Size: "...), int64(r.memoryMB), 10)
+	b = strconv.AppendInt(append(b, " MB\tMax Memory Used: "...), int64(memoryOf(r.inst)), 10)
+	b = append(b, " MB\t"...)
 	if r.init > 0 {
-		line += "Init Duration: " + milliseconds(r.init) + " ms\t"
+		b = append(appendMilliseconds(append(b, "Init Duration: "...), r.init), " ms\t"...)
 	}
 	if r.status != "" {
-		line += "Status: " + r.status
+		b = append(append(b, "Status: "...), r.status...)
 	}
-	l.platform(line)
+	l.platform(b)
 }
 
-func milliseconds(d time.Duration) string {
-	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 2, 64)
+func appendMilliseconds(b []byte, d time.Duration) []byte {
+	return strconv.AppendFloat(b, float64(d)/float64(time.Millisecond), 'f', 2, 64)
 }
 
 // billedMS rounds up to whole milliseconds, at least one.

@@ -69,6 +69,7 @@ type logPipe struct {
 	read   *os.File
 	raw    syscall.RawConn
 	write  uintptr // the child's end, until start
+	look   func(fd uintptr)
 
 	mu   sync.Mutex // guards reading and part: lines come one by one, in order
 	part []byte
@@ -89,6 +90,7 @@ func newLogPipe(stream string, line func(stream, line string)) (*logPipe, error)
 	}
 	err = syscall.SetNonblock(fds[0], true)
 	p := &logPipe{stream: stream, line: line, read: os.NewFile(uintptr(fds[0]), stream), write: uintptr(fds[1])}
+	p.look = func(fd uintptr) { p.take(fd) }
 	if err == nil {
 		p.raw, err = p.read.SyscallConn()
 	}
@@ -111,7 +113,7 @@ func (p *logPipe) start() {
 
 func (p *logPipe) drain() {
 	// Control, not Read: the goroutine holds the right to read while it waits.
-	_ = p.raw.Control(func(fd uintptr) { p.take(fd) })
+	_ = p.raw.Control(p.look)
 }
 
 func (p *logPipe) close() {

@@ -71,16 +71,15 @@ func (s *Service) permitted(function, principal, source string) error {
 // arnLike matches an ARN against a pattern segment by segment: wildcards do
 // not cross the first five colons.
 func arnLike(pattern, arn string) bool {
-	p, a := strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6)
-	if len(p) != 6 || len(a) != 6 {
-		return false
-	}
-	for i := range p {
-		if !wildcard(p[i], a[i]) {
+	for range 5 {
+		p, restP, ok := strings.Cut(pattern, ":")
+		a, restA, ok2 := strings.Cut(arn, ":")
+		if !ok || !ok2 || !wildcard(p, a) {
 			return false
 		}
+		pattern, arn = restP, restA
 	}
-	return true
+	return wildcard(pattern, arn)
 }
 
 // wildcard matches * and ? against any text, / included.

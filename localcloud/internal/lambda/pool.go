@@ -34,6 +34,7 @@ type environment struct {
 	inst      Instance     // nil before the first start and after a reset
 	pid       atomic.Int64 // of its process, 0 without one; for everybody to read
 	idleSince time.Time
+	limit     *time.Timer // of the invocation under way: the function's timeout; nil before the first
 	// unreserved says that its invocation counts against the account.
 	unreserved bool
 	lines      lines
@@ -93,6 +94,11 @@ func (s *Service) newEnvironment(g *generation) *environment {
 func (s *Service) finish(e *environment) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.finished(e)
+}
+
+// finished is finish with s.mu held.
+func (s *Service) finished(e *environment) {
 	e.gen.fn.running--
 	if e.unreserved {
 		s.unreserved--
@@ -100,10 +106,14 @@ func (s *Service) finish(e *environment) {
 }
 
 // release puts an environment back into the pool, or ends it when its
-// generation is no longer current.
-func (s *Service) release(e *environment) {
+// generation is no longer current. With finish, its invocation's concurrency is
+// given back as well.
+func (s *Service) release(e *environment, finish bool) {
 	defer s.wg.Done()
 	s.mu.Lock()
+	if finish {
+		s.finished(e)
+	}
 	g := e.gen
 	if !g.retired {
 		e.idleSince = time.Now()
@@ -115,7 +125,7 @@ func (s *Service) release(e *environment) {
 		return
 	}
 	s.mu.Unlock()
-	s.end(e)
+	s.discard(e)
 }
 
 // reap ends what has been idle for too long.
@@ -141,7 +151,7 @@ func (s *Service) reap(g *generation) {
 	for _, e := range dead {
 		go func() {
 			defer s.wg.Done()
-			s.end(e)
+			s.discard(e)
 		}()
 	}
 }
@@ -167,13 +177,13 @@ func (s *Service) retire(g *generation) {
 	for _, e := range idle {
 		go func() {
 			defer s.wg.Done()
-			s.end(e)
+			s.discard(e)
 		}()
 	}
 }
 
-// end stops an environment's instance and forgets the environment.
-func (s *Service) end(e *environment) {
+// discard stops an environment's instance and forgets the environment.
+func (s *Service) discard(e *environment) {
 	s.reset(e)
 	if e.temp != "" {
 		os.RemoveAll(e.temp)
@@ -237,19 +247,4 @@ func newID(n int) string {
 	b := make([]byte, n)
 	rand.Read(b)
 	return hex.EncodeToString(b)
-}
-
-// newUUID returns a random UUID, the form of request and mapping identifiers.
-func newUUID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	var out [36]byte
-	hex.Encode(out[:8], b[:4])
-	hex.Encode(out[9:13], b[4:6])
-	hex.Encode(out[14:18], b[6:8])
-	hex.Encode(out[19:23], b[8:10])
-	hex.Encode(out[24:], b[10:])
-	out[8], out[13], out[18], out[23] = '-', '-', '-', '-'
-	return string(out[:])
 }

@@ -26,6 +26,9 @@ type ProcessOptions struct {
 	// stopped gracefully. Default 2 s. With an internal extension it has 500 ms
 	// after SIGTERM, as on AWS.
 	StopBudget time.Duration
+	// Starts is how many instances start at the same time; the others wait for
+	// their turn. Default 4 for each CPU.
+	Starts int
 	// NoFreeze leaves idle instances running.
 	NoFreeze bool
 }
@@ -39,6 +42,7 @@ type ProcessLauncher struct {
 	address  string
 	spawner  *spawner
 	watchdog *watchdog
+	starts   chan struct{}  // one for each that starts
 	wg       sync.WaitGroup // processes
 
 	mu        sync.Mutex // guards the rest
@@ -49,6 +53,7 @@ type ProcessLauncher struct {
 var (
 	_ Launcher = (*ProcessLauncher)(nil)
 	_ checker  = (*ProcessLauncher)(nil)
+	_ turns    = (*ProcessLauncher)(nil)
 	_ Instance = (*process)(nil)
 )
 
@@ -56,6 +61,9 @@ var (
 func NewProcessLauncher(opts ProcessOptions) (*ProcessLauncher, error) {
 	if opts.StopBudget <= 0 {
 		opts.StopBudget = 2 * time.Second
+	}
+	if opts.Starts <= 0 {
+		opts.Starts = defaultStarts()
 	}
 	l := opts.Listener
 	if l == nil {
@@ -71,7 +79,7 @@ func NewProcessLauncher(opts ProcessOptions) (*ProcessLauncher, error) {
 	}
 	return &ProcessLauncher{
 		opts: opts, api: newRuntimeAPI(l), address: l.Addr().String(), spawner: newSpawner(), watchdog: dog,
-		instances: map[*process]struct{}{},
+		instances: map[*process]struct{}{}, starts: make(chan struct{}, opts.Starts),
 	}, nil
 }
 
@@ -100,6 +108,9 @@ func (l *ProcessLauncher) Check(dir, architecture string) error {
 
 // Launch implements Launcher.
 func (l *ProcessLauncher) Launch(ctx context.Context, p Process) (Instance, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	bootstrap := filepath.Join(p.Dir, "bootstrap")
 	if info, err := os.Stat(bootstrap); err != nil || info.IsDir() {
 		return nil, &InitError{Type: "Runtime.InvalidEntrypoint", Message: "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"}
@@ -109,7 +120,7 @@ func (l *ProcessLauncher) Launch(ctx context.Context, p Process) (Instance, erro
 			return nil, fmt.Errorf("make /tmp of instance %s: %w", p.InstanceID, err)
 		}
 	}
-	i := &process{launcher: l, id: newID(8), dead: make(chan struct{})}
+	i := &process{launcher: l, id: newID(8), read: p.Read, dead: make(chan struct{})}
 	i.state = newRuntimeState(p.Function, i, i.drain)
 	var err error
 	if i.pipes, err = newLogPipes(p.LogLine); err != nil {
@@ -180,8 +191,9 @@ type process struct {
 	state    *runtimeState
 	child    *child
 	pipes    *logPipes
-	frozen   bool // guarded by state.mu
-	memory   int  // MB, as of measured; for whoever invokes
+	read     func() bool // see Process.Read
+	frozen   bool        // guarded by state.mu
+	memory   int         // MB, as of measured; for whoever invokes
 	measured time.Time
 
 	dead   chan struct{} // closed when the process is gone and its log is read
@@ -202,7 +214,13 @@ func (i *process) reap() {
 	close(i.dead)
 }
 
-func (i *process) drain() { i.pipes.drain() }
+// drain reads what the process has written, unless nobody is there to read it:
+// to look costs two system calls.
+func (i *process) drain() {
+	if i.read == nil || i.read() {
+		i.pipes.drain()
+	}
+}
 
 // freeze implements freezer.
 func (i *process) freeze() {
@@ -228,9 +246,11 @@ func (i *process) initFailure() error {
 	return &InitError{Type: "Runtime.ExitError", Message: (&ExitError{Status: i.status}).Error()}
 }
 
-// Invoke implements Instance.
-func (i *process) Invoke(ctx context.Context, in Invocation) (Outcome, error) {
-	i.state.deliver(&in)
+// Begin implements Instance.
+func (i *process) Begin(in Invocation) { i.state.deliver(&in) }
+
+// Wait implements Instance.
+func (i *process) Wait(ends Ends) (Outcome, error) {
 	select {
 	case out := <-i.state.done:
 		return out, nil
@@ -240,8 +260,12 @@ func (i *process) Invoke(ctx context.Context, in Invocation) (Outcome, error) {
 			return out, nil
 		}
 		return Outcome{}, &ExitError{Status: i.status}
-	case <-ctx.Done():
-		return Outcome{}, ctx.Err()
+	case <-ends.Limit:
+		return Outcome{}, context.DeadlineExceeded
+	case <-ends.Closed:
+		return Outcome{}, errClosed
+	case <-ends.Left:
+		return Outcome{}, errLeft
 	}
 }
 

@@ -8,8 +8,9 @@ import (
 
 // freezeAfter is how long an idle process is left running. To be stopped and
 // continued, thread by thread, costs it and the local cloud a fifth of the CPU
-// of a quick invocation; under load the next one comes before that is due.
-const freezeAfter = 5 * time.Millisecond
+// of a quick invocation, and the timer that sees to it fires once per freezeAfter
+// and process: under load the next invocation is to come before that.
+const freezeAfter = 20 * time.Millisecond
 
 // runtimeState is the state of one runtime process as the Runtime API sees it.
 // The goroutine that invokes writes the event into the connection that waits

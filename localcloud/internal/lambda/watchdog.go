@@ -8,17 +8,21 @@ import (
 	"syscall"
 )
 
-// watchdogScript keeps the list of process groups that it is told, and kills
-// them when its input ends, which it does however the writer died.
+// watchdogScript keeps the process groups that it is told, and kills them when
+// its input ends, which it does however the writer died. Each is a variable, for
+// to take one out of a long string costs the shell more than a process does.
 const watchdogScript = `trap '' INT TERM HUP
-all=' '
 while read -r op pid; do
 	case $op in
-	+) all="$all$pid " ;;
-	-) all="${all%%" $pid "*} ${all#*" $pid "}" ;;
+	+) eval "group$pid=1" ;;
+	-) unset "group$pid" ;;
 	esac
 done
-for pid in $all; do kill -s KILL -- "-$pid" 2>/dev/null; done
+set | while IFS== read -r name value; do
+	case $name in
+	group[0-9]*) kill -s KILL -- "-${name#group}" 2>/dev/null ;;
+	esac
+done
 exit 0`
 
 // watchdog is a shell that outlives this process by a moment. On Linux the

@@ -67,6 +67,29 @@ func TestBothWrite(t *testing.T) {
 	})
 }
 
+// A name below a listener's reaches it, as a bucket's name does its service.
+func TestNamesBelow(t *testing.T) {
+	t.Parallel()
+	n := memnet.New()
+	l, err := n.Listen("aws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, name := range []string{"box.", "my.box."} {
+		c, err := n.Dial(t.Context(), "tcp", name+l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+	}
+	for _, name := range []string{"box.other.localcloud.local:80", "other", ""} {
+		if _, err := n.Dial(t.Context(), "tcp", name); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("dial %q: %v", name, err)
+		}
+	}
+}
+
 func TestDeadlines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -53,11 +53,14 @@ func hostRune(r rune) rune {
 	return '-'
 }
 
-// Dial connects to a listener's address. It fails as a dial to a closed port
-// does when there is none.
+// Dial connects to a listener's address, or to a name below it. It fails as a
+// dial to a closed port does when there is none.
 func (n *Network) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	n.mu.Lock()
 	l := n.listeners[addr]
+	for below := addr; l == nil && below != ""; l = n.listeners[below] {
+		_, below, _ = strings.Cut(below, ".")
+	}
 	n.mu.Unlock()
 	refused := &net.OpError{Op: "dial", Net: network, Addr: address(addr), Err: syscall.ECONNREFUSED}
 	if l == nil {

@@ -2,6 +2,8 @@ package sqs_test
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -90,5 +92,79 @@ func TestQueuesAreFoundAndChanged(t *testing.T) {
 		check(t, err)
 		_, err = c.sdk.DeleteQueue(t.Context(), &sdk.DeleteQueueInput{QueueUrl: &url})
 		wantCode(t, err, "AWS.SimpleQueueService.NonExistentQueue")
+	})
+}
+
+// What is set as a document is answered as it was set; what is none is refused.
+func TestQueueDocuments(t *testing.T) {
+	in(t, func(t *testing.T, c *cloud) {
+		dead := c.put(t, sqs.QueueSpec{Name: "dead"})
+		q := c.put(t, sqs.QueueSpec{Name: "q"})
+		set := func(name, value string) error {
+			_, err := c.sdk.SetQueueAttributes(t.Context(), &sdk.SetQueueAttributesInput{QueueUrl: &q.URL, Attributes: map[string]string{name: value}})
+			return err
+		}
+		documents := map[string]string{
+			"Policy":             `{"Version":"2012-10-17","Statement":[]}`,
+			"RedriveAllowPolicy": `{"redrivePermission":"denyAll"}`,
+			"RedrivePolicy":      `{"deadLetterTargetArn":"` + dead.ARN + `","maxReceiveCount":7}`,
+			"MaximumMessageSize": "2048", "SqsManagedSseEnabled": "true",
+		}
+		for name, value := range documents {
+			check(t, set(name, value))
+		}
+		got, err := c.sdk.GetQueueAttributes(t.Context(), &sdk.GetQueueAttributesInput{QueueUrl: &q.URL, AttributeNames: []types.QueueAttributeName{"All"}})
+		check(t, err)
+		for name, value := range documents {
+			if got.Attributes[name] != value {
+				t.Errorf("%s is %s, want %s", name, got.Attributes[name], value)
+			}
+		}
+		for name, value := range map[string]string{
+			"Policy": "{", "RedriveAllowPolicy": "no", "RedrivePolicy": "{", "MaximumMessageSize": "much", "DelaySeconds": "soon",
+		} {
+			wantCode(t, set(name, value), "InvalidAttributeValue")
+		}
+		gone := `{"deadLetterTargetArn":"` + sqs.QueueARN("none") + `","maxReceiveCount":7}`
+		if err := set("RedrivePolicy", gone); err == nil {
+			t.Error("a dead-letter queue that is not there is accepted")
+		}
+		_, err = c.sdk.ListQueues(t.Context(), &sdk.ListQueuesInput{MaxResults: aws.Int32(1001)})
+		wantCode(t, err, "InvalidParameterValue")
+		for _, name := range []string{"Policy", "RedrivePolicy"} {
+			check(t, set(name, ""))
+		}
+		got, err = c.sdk.GetQueueAttributes(t.Context(), &sdk.GetQueueAttributesInput{QueueUrl: &q.URL, AttributeNames: []types.QueueAttributeName{"All"}})
+		check(t, err)
+		if got.Attributes["Policy"] != "" || got.Attributes["RedrivePolicy"] != "" || got.Attributes["RedriveAllowPolicy"] == "" {
+			t.Errorf("taken away, it says %v", got.Attributes)
+		}
+	})
+}
+
+// What is no call of the JSON protocol is answered by name, and nothing is done.
+func TestWhatIsNoCall(t *testing.T) {
+	in(t, func(t *testing.T, c *cloud) {
+		c.put(t, sqs.QueueSpec{Name: "q"})
+		for name, tt := range map[string]struct{ target, body, want string }{
+			"query protocol": {"", "Action=ListQueues", "UnknownOperationException"},
+			"other service":  {"DynamoDB_20120810.ListTables", "{}", "UnknownOperationException"},
+			"no JSON":        {"AmazonSQS.DeleteQueue", "{", "SerializationException"},
+			"wrong type":     {"AmazonSQS.ListQueues", `{"MaxResults":"many"}`, "SerializationException"},
+			"no queue":       {"AmazonSQS.PurgeQueue", "{}", "MissingParameter"},
+			"no name":        {"AmazonSQS.CreateQueue", "{}", "MissingParameter"},
+			"no handle":      {"AmazonSQS.DeleteMessage", `{"QueueUrl":"q"}`, "MissingParameter"},
+		} {
+			r := httptest.NewRequestWithContext(account.WithCaller(t.Context(), account.Root()), http.MethodPost, "/", strings.NewReader(tt.body))
+			r.Header.Set("X-Amz-Target", tt.target)
+			w := httptest.NewRecorder()
+			c.ServeHTTP(w, r)
+			if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "#"+tt.want) || w.Header().Get("X-Amzn-Query-Error") == "" {
+				t.Errorf("%s: %d %s, want %s", name, w.Code, w.Body, tt.want)
+			}
+		}
+		if len(c.Queues()) != 1 {
+			t.Errorf("queues %v", c.Queues())
+		}
 	})
 }
