@@ -20,9 +20,15 @@ type StreamerArgs struct {
 	Router     *Function `pulumi:"router,optional"`
 	Dispatcher *Function `pulumi:"dispatcher,optional"`
 	Processor  *Function `pulumi:"processor,optional"`
+	// LargePayloads makes a bucket for inputs above what a message may have (128 KB,
+	// then up to 20 MB) and for results above 350 KB. Default false: those are
+	// refused with PAYLOAD_TOO_LARGE.
+	LargePayloads bool `pulumi:"largePayloads,optional"`
 	// Lease is how long the owner of a request may be silent before it is given to
 	// another, a Go duration from 1s to 15m. Default 30s.
 	Lease pulumi.StringPtrInput `pulumi:"lease,optional"`
+	// Limits bound what a user or tenant may have at once. Default: none.
+	Limits *Limits `pulumi:"limits,optional"`
 	// LogLevel is debug, info (default), warn or error.
 	LogLevel pulumi.StringPtrInput `pulumi:"logLevel,optional"`
 	// LogRetention is how many days logs are kept, one of the values that CloudWatch
@@ -34,6 +40,9 @@ type StreamerArgs struct {
 	MaxJobs pulumi.IntPtrInput `pulumi:"maxJobs,optional"`
 	// MetricsNamespace is the CloudWatch namespace of the metrics. Default "Streamer".
 	MetricsNamespace pulumi.StringPtrInput `pulumi:"metricsNamespace,optional"`
+	// Paused keeps everything from being started that runs in the background; what
+	// runs goes on. Requests are accepted and wait. Default false.
+	Paused pulumi.BoolPtrInput `pulumi:"paused,optional"`
 	// Protect refuses changes that would replace or delete a table or the API, in
 	// Pulumi and (tables) in DynamoDB. Default true.
 	Protect *bool `pulumi:"protect,optional"`

@@ -32,7 +32,7 @@ var (
 )
 
 func (p *parts) makeProcessor() (err error) {
-	p.processor, err = p.makeFunction(blueprint{
+	p.processor, err = p.makeFunction(p.withBucket(blueprint{
 		role: contract.RoleProcessor,
 		rights: []rights{
 			// The check is what fences the result of a step in history.
@@ -48,7 +48,7 @@ func (p *parts) makeProcessor() (err error) {
 			contract.EnvCallbackEndpoint: p.endpoint,
 			contract.EnvLease:            p.settings.lease,
 		}),
-	})
+	}))
 	return err
 }
 
@@ -74,7 +74,7 @@ func (p *parts) makeDispatcher() (err error) {
 }
 
 func (p *parts) makeRouter() (err error) {
-	p.router, err = p.makeFunction(blueprint{
+	p.router, err = p.makeFunction(p.withBucket(blueprint{
 		role: contract.RoleRouter,
 		rights: []rights{
 			allow("dynamodb", []string{"BatchGetItem", "GetItem", "PutItem", "UpdateItem"}, p.requests.Arn),
@@ -92,7 +92,7 @@ func (p *parts) makeRouter() (err error) {
 			contract.EnvQuickTimeout:     p.settings.quickTimeout,
 		}),
 		after: p.dispatcher,
-	})
+	}))
 	return err
 }
 
@@ -121,6 +121,7 @@ func (p *parts) withHandlerEnv(own pulumi.StringMap) pulumi.StringMap {
 
 func (p *parts) makeFunction(b blueprint) (*function, error) {
 	part := string(b.role)
+	p.limit(&b)
 	group, err := p.makeLogGroup(part)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,15 @@ import (
 type rights struct {
 	actions   []string
 	resources []pulumi.StringInput
+	keys      string // hash keys of items that are meant, with wildcards; "" for all
+}
+
+// onKeys narrows rights on a table down to the items whose hash keys match.
+// Every call has such a key, so that none passes for having none (Amazon DynamoDB
+// developer guide, "Using IAM policy conditions for fine-grained access control").
+func (r rights) onKeys(pattern string) rights {
+	r.keys = pattern
+	return r
 }
 
 // allow is the statement for calls of one service on exactly these resources.
@@ -23,9 +32,10 @@ func allow(service string, calls []string, resources ...pulumi.StringInput) righ
 // statement and policy are the JSON of IAM. The order of their fields is part of
 // the text that Pulumi compares.
 type statement struct {
-	Effect   string
-	Action   []string
-	Resource []string
+	Effect    string
+	Action    []string
+	Resource  []string
+	Condition map[string]map[string][]string `json:",omitempty"`
 }
 
 type policy struct {
@@ -43,7 +53,11 @@ func policyText(all []rights) pulumi.StringOutput {
 		doc := policy{Version: "2012-10-17"}
 		for _, r := range all {
 			n := len(r.resources)
-			doc.Statement = append(doc.Statement, statement{Effect: "Allow", Action: r.actions, Resource: arns[:n:n]})
+			s := statement{Effect: "Allow", Action: r.actions, Resource: arns[:n:n]}
+			if r.keys != "" {
+				s.Condition = map[string]map[string][]string{"ForAllValues:StringLike": {"dynamodb:LeadingKeys": {r.keys}}}
+			}
+			doc.Statement = append(doc.Statement, s)
 			arns = arns[n:]
 		}
 		return doc

@@ -28,6 +28,10 @@ type settings struct {
 	maxJobs      pulumi.IntPtrInput // nil: no limit
 	burst        pulumi.IntOutput
 	rate         pulumi.Float64PtrInput
+	overload     overload
+
+	largePayloads bool
+	origins       pulumi.StringArray // that may connect
 
 	logLevel, namespace, quickThreshold, quickTimeout, lease pulumi.StringOutput
 }
@@ -59,10 +63,15 @@ func (a *StreamerArgs) settle(getenv func(string) string) (*settings, error) {
 	if !stageName.MatchString(s.stage) {
 		c.add("stageName", "is %q, may hold 1 to 128 letters, digits, _ and -", s.stage)
 	}
+	s.largePayloads, s.origins = a.LargePayloads, a.AllowedOrigins
+	if len(s.origins) == 0 {
+		s.origins = pulumi.StringArray{pulumi.String("*")}
+	}
 	s.machine(c, getenv(contract.EnvBuildArch))
 	s.handlers(c, a.Handlers)
 	s.auth = c.auth(a.Auth, a.AllowedOrigins)
 	s.limits(c, a)
+	s.overload = c.overload(a.Limits, a.Paused)
 	s.logLevel = c.text("logLevel", a.LogLevel, "info", oneOf("debug", "info", "warn", "error"))
 	s.namespace = c.text("metricsNamespace", a.MetricsNamespace, "Streamer", namespace)
 	s.quickThreshold = c.text("quickThreshold", a.QuickThreshold, "5s", between(0, 28*time.Second))

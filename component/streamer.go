@@ -38,6 +38,9 @@ type Streamer struct {
 	HistoryTableName     pulumi.StringOutput `pulumi:"historyTableName"`
 	ConnectionsTableName pulumi.StringOutput `pulumi:"connectionsTableName"`
 
+	// BucketName is the bucket of large payloads, "" without LargePayloads.
+	BucketName pulumi.StringOutput `pulumi:"bucketName"`
+
 	ConnectFunctionName    pulumi.StringOutput `pulumi:"connectFunctionName"`
 	RouterFunctionName     pulumi.StringOutput `pulumi:"routerFunctionName"`
 	DispatcherFunctionName pulumi.StringOutput `pulumi:"dispatcherFunctionName"`
@@ -111,6 +114,7 @@ type parts struct {
 	history     *table
 	connections *table
 	wake, dead  *queue
+	bucket      *bucket
 
 	processor, dispatcher, router, connect *function
 
@@ -122,7 +126,7 @@ type parts struct {
 // one another so that an action is known where it runs before it is accepted.
 func (p *parts) register() error {
 	steps := []func() error{
-		p.makeAPI, p.makeTables, p.makeQueues,
+		p.makeAPI, p.makeTables, p.makeQueues, p.makeBucket,
 		p.makeProcessor, p.makeDispatcher, p.makeRouter, p.makeConnect,
 		p.makeSources, p.makeSchedule,
 		p.makeRoutes,
@@ -141,6 +145,9 @@ func (p *parts) tell(args *StreamerArgs) {
 	if p.settings.maxJobs == nil {
 		_ = p.ctx.Log.Warn("maxJobs is not set: jobs can use up the concurrency of the account, and router and dispatcher would wait for it", about)
 	}
+	if on, ok := known[bool](args.Paused); ok && on {
+		_ = p.ctx.Log.Warn("paused is set: requests are accepted, and none is started", about)
+	}
 	if p.settings.override {
 		_ = p.ctx.Log.Info("functions are for "+p.settings.architecture+", as "+contract.EnvBuildArch+" says", about)
 	}
@@ -156,6 +163,10 @@ func (p *parts) export() {
 	s.APIID = p.api.ID().ToStringOutput()
 	s.StageName = p.stage.Name
 	s.RequestsTableName, s.HistoryTableName, s.ConnectionsTableName = p.requests.Name, p.history.Name, p.connections.Name
+	s.BucketName = pulumi.String("").ToStringOutput()
+	if p.bucket != nil {
+		s.BucketName = p.bucket.BucketV2.Bucket
+	}
 	s.ConnectFunctionName, s.ConnectRoleARN = p.connect.Name, p.connect.role.Arn
 	s.RouterFunctionName, s.RouterRoleARN, s.RouterRoleName = p.router.Name, p.router.role.Arn, p.router.role.Name
 	s.DispatcherFunctionName, s.DispatcherRoleARN = p.dispatcher.Name, p.dispatcher.role.Arn
@@ -167,6 +178,7 @@ func (s *Streamer) outputs() pulumi.Map {
 	return pulumi.Map{
 		"url": s.URL, "callbackEndpoint": s.CallbackEndpoint, "apiId": s.APIID, "stageName": s.StageName,
 		"requestsTableName": s.RequestsTableName, "historyTableName": s.HistoryTableName, "connectionsTableName": s.ConnectionsTableName,
+		"bucketName":          s.BucketName,
 		"connectFunctionName": s.ConnectFunctionName, "routerFunctionName": s.RouterFunctionName,
 		"dispatcherFunctionName": s.DispatcherFunctionName, "processorFunctionName": s.ProcessorFunctionName,
 		"connectRoleArn": s.ConnectRoleARN, "routerRoleArn": s.RouterRoleARN,

@@ -6,7 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"maps"
 	"time"
 
 	c "github.com/streamer-go/streamer/internal/contract"
@@ -35,6 +35,23 @@ type order struct {
 
 // accept stores the request, once, and acknowledges it.
 func (r *router) accept(ctx context.Context, s session, m wire.Message, a *action) []byte {
+	out, answer := r.put(ctx, s, m, a, nil)
+	switch {
+	case answer != nil:
+		return answer
+	case out.OK:
+		return wire.AppendAcknowledgment(nil, m.ID, string(request.Pending), out.Item.Retained, wire.Cursor{})
+	default:
+		return r.again(ctx, s, m, out.Item, fingerprint(a.name, m.Payload))
+	}
+}
+
+// put stores the request, once. With owned, which replaces attributes, it is at
+// work at once and not to be started. An answer says that it was not stored.
+func (r *router) put(ctx context.Context, s session, m wire.Message, a *action, owned request.Attrs) (out request.Outcome, answer []byte) {
+	if refusal := r.tooMany(ctx, s, m, a); refusal != nil {
+		return out, refusal
+	}
 	now := time.Now()
 	key := keys.Request(s.Tenant, s.User, m.ID)
 	deadline := now.Add(a.deadline)
@@ -45,7 +62,7 @@ func (r *router) accept(ctx context.Context, s session, m wire.Message, a *actio
 		input, err = storeBlob(ctx, r.store, key, keys.Input(nonce), input, retained)
 	}
 	if err != nil {
-		return r.unavailable(m.ID, key, err)
+		return out, r.unavailable(m.ID, key, err)
 	}
 	item := request.Attrs{
 		c.AttrState: string(request.Pending), c.AttrEpoch: int64(0), c.AttrStart: int64(0),
@@ -59,15 +76,15 @@ func (r *router) accept(ctx context.Context, s session, m wire.Message, a *actio
 	if s.trace != "" {
 		item[c.AttrTrace] = s.trace
 	}
-	out, err := r.store.Do(ctx, request.Accept, key, item)
-	switch {
-	case err != nil:
-		return r.unavailable(m.ID, key, err)
-	case out.OK:
-		return wire.AppendAcknowledgment(nil, m.ID, string(request.Pending), retained, wire.Cursor{})
-	default:
-		return r.again(ctx, s, m, out.Item, item[c.AttrPrint].([]byte))
+	r.limits.mark(item, s, now.UnixMilli(), m.ID)
+	if owned != nil {
+		delete(item, c.AttrStart)
+		maps.Copy(item, owned)
 	}
+	if out, err = r.store.Do(ctx, request.Accept, key, item); err != nil {
+		return out, r.unavailable(m.ID, key, err)
+	}
+	return out, nil
 }
 
 // again answers a request whose id is known already.
@@ -130,57 +147,6 @@ func fingerprint(action string, payload []byte) []byte {
 	h.Write([]byte{0})
 	h.Write(payload)
 	return h.Sum(nil)[:16]
-}
-
-// A blob is a tag and then the data itself, or the name under which history
-// holds it.
-const (
-	tagInline  = 0
-	tagHistory = 1
-	maxInline  = 256
-)
-
-// storeBlob returns what the request holds for data; large data goes to history.
-func storeBlob(ctx context.Context, store requestStore, key, name string, data []byte, expires int64) ([]byte, error) {
-	if len(data) <= maxInline {
-		return append([]byte{tagInline}, data...), nil
-	}
-	if err := store.PutBlob(ctx, key, name, data, expires); err != nil {
-		return nil, err
-	}
-	return append([]byte{tagHistory}, name...), nil
-}
-
-// loadBlob is the other way.
-func loadBlob(ctx context.Context, store requestStore, key string, blob []byte) ([]byte, error) {
-	if len(blob) == 0 {
-		return nil, nil
-	}
-	switch blob[0] {
-	case tagInline:
-		return blob[1:], nil
-	case tagHistory:
-		return store.GetBlob(ctx, key, string(blob[1:]))
-	default:
-		return nil, fmt.Errorf("load blob of %s: tag %d is not known", key, blob[0])
-	}
-}
-
-// terminalFrame is the last frame of a request that has ended.
-func terminalFrame(ctx context.Context, store requestStore, it request.Item) ([]byte, error) {
-	_, _, id, err := keys.Parse(it.Key)
-	if err != nil {
-		return nil, err
-	}
-	cursor := wire.Cursor{Epoch: it.Epoch}
-	if it.State != request.Succeeded {
-		return wire.AppendError(nil, id, storedError(it), &cursor), nil
-	}
-	data, err := loadBlob(ctx, store, it.Key, it.Output)
-	if err != nil {
-		return nil, err
-	}
-	return wire.AppendComplete(nil, id, cursor, data), nil
 }
 
 // cursorOf is where the frames of a request stand.

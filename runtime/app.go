@@ -30,8 +30,13 @@ type action struct {
 	require  []string
 	attempts int64
 	backoff  Backoff
+	retryIf  func(error) bool // nil: as the error says
 	deadline time.Duration
 	every    time.Duration
+	// Of quick handlers: their own deadline (0: the router's), and what is allowed.
+	timeout    time.Duration
+	promote    bool
+	idempotent bool
 	// What in is: a pointer to the input.
 	estimate func(in any) time.Duration // nil: quick
 	decode   func(json.RawMessage) (any, *Error)
@@ -73,6 +78,7 @@ func (app *App) add(a *action) {
 	if app.actions[a.name] != nil {
 		panic(fmt.Sprintf("streamer: action %q is registered twice", a.name))
 	}
+	a.checkQuick()
 	app.actions[a.name] = a
 }
 

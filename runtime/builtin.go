@@ -36,6 +36,18 @@ func (r *router) builtin(ctx context.Context, s session, m wire.Message) []byte 
 		return respond(m.ID, map[string]any{"time": stamp(time.Now())})
 	case "$get":
 		return r.get(ctx, s, m)
+	case "$cancel":
+		return r.cancel(ctx, s, m)
+	case "$resume":
+		return r.resume(ctx, s, m)
+	case "$sync":
+		return r.sync(ctx, s, m)
+	case "$list":
+		return r.list(ctx, s, m)
+	case "$fetch":
+		return r.fetch(ctx, s, m)
+	case "$upload":
+		return r.upload(ctx, s, m)
 	default:
 		return wire.AppendError(nil, m.ID, &Error{Code: wire.CodeInvalidAction, Message: "there is no action " + strconv.Quote(m.Action)}, nil)
 	}
@@ -56,12 +68,16 @@ type status struct {
 	RequestID string          `json:"request_id"`
 	Action    string          `json:"action,omitempty"`
 	Status    request.State   `json:"status"`
+	Waiting   string          `json:"waiting,omitempty"`
 	Attempt   int64           `json:"attempt"`
 	Epoch     int64           `json:"epoch"`
 	CreatedAt string          `json:"created_at,omitempty"`
 	Retained  string          `json:"retained_until,omitempty"`
 	Progress  *progressStatus `json:"progress,omitempty"`
 	Result    json.RawMessage `json:"result,omitempty"`
+	Ref       *wire.Ref       `json:"ref,omitempty"`
+	Partials  int64           `json:"partials,omitempty"`
+	Redrives  string          `json:"redrives,omitempty"`
 	Error     *Error          `json:"error,omitempty"`
 }
 
@@ -99,30 +115,46 @@ func (r *router) get(ctx context.Context, s session, m wire.Message) []byte {
 	}
 	frame := respond(m.ID, st)
 	if len(frame) > wire.MaxMessage {
-		return wire.AppendError(nil, m.ID, tooLarge(len(frame)), nil)
+		return wire.AppendError(nil, m.ID, tooLarge(len(frame), wire.MaxMessage), nil)
 	}
 	return frame
 }
 
+// status is what $get answers, with a result that leaves room for the rest.
 func (r *router) status(ctx context.Context, id string, it request.Item) (*status, error) {
-	st := &status{
-		RequestID: id, Action: it.Action, Status: it.State, Attempt: it.Attempt, Epoch: it.Epoch,
-		Retained: stamp(time.Unix(it.Retained, 0)), CreatedAt: stamp(time.UnixMilli(it.CreatedAt)),
-	}
-	if p := it.Progress; p != nil {
-		st.Progress = &progressStatus{Percentage: p.Percentage, Message: p.Message, Epoch: p.Epoch, Seq: p.Seq}
-		if p.Metadata != "" {
-			st.Progress.Metadata = json.RawMessage(p.Metadata)
-		}
-	}
-	if !it.State.Terminal() {
-		return st, nil
-	}
+	st := describe(id, it)
 	if it.State != request.Succeeded {
-		st.Error = storedError(it)
 		return st, nil
 	}
-	data, err := loadBlob(ctx, r.store, it.Key, it.Output)
-	st.Result = data
+	res, err := resultOf(ctx, r.store, it, wire.MaxMessage-entryRoom)
+	st.Result, st.Ref = res.Data, res.Ref
 	return st, err
+}
+
+// describe is the state of a request without its result.
+func describe(id string, it request.Item) *status {
+	st := &status{
+		RequestID: id, Action: it.Action, Status: it.State, Waiting: it.Waiting, Attempt: it.Attempt, Epoch: it.Epoch,
+		Retained: retainedText(it), CreatedAt: stamp(time.UnixMilli(it.CreatedAt)), Progress: progressOf(it.Progress),
+		Partials: it.Partials, Redrives: it.Redrives,
+	}
+	if it.State.Terminal() && it.State != request.Succeeded {
+		st.Error = storedError(it)
+	}
+	return st
+}
+
+// retainedText is until when the request is kept; "" when that is not known.
+func retainedText(it request.Item) string {
+	if it.Retained == 0 {
+		return ""
+	}
+	return stamp(time.Unix(it.Retained, 0))
+}
+
+func progressOf(p *request.Snapshot) *progressStatus {
+	if p == nil {
+		return nil
+	}
+	return &progressStatus{Percentage: p.Percentage, Message: p.Message, Metadata: json.RawMessage(p.Metadata), Epoch: p.Epoch, Seq: p.Seq}
 }

@@ -23,9 +23,10 @@ type Call struct {
 	Action   string
 	Metadata []byte // JSON object as the client sent it, or nil
 	Caller   Caller
-	// Attempt counts from 1; it is 0 for a request that is answered at once.
+	// Attempt counts from 1; it is 0 for a request that is answered at once and not
+	// stored (see Idempotent).
 	Attempt int
-	// Deadline of the request as a whole; zero for one that is answered at once.
+	// Deadline of the request as a whole; zero where Attempt is.
 	Deadline time.Time
 }
 

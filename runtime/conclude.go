@@ -16,6 +16,9 @@ import (
 // conclude writes the verdict, and only then tells the watchers.
 func (p *processor) conclude(ctx context.Context, o *owner, it request.Item, v verdict) error {
 	o.flush(ctx) // the last report is never dropped
+	if v.goesOn {
+		return p.goOn(ctx, o, it)
+	}
 	if v.state == request.Pending {
 		return p.retry(ctx, o, it, v)
 	}
@@ -29,12 +32,23 @@ func (p *processor) end(ctx context.Context, o *owner, it request.Item, v verdic
 		request.PEpoch: o.epoch, request.PNext: o.epoch + 1, request.PState: string(v.state),
 		c.AttrExpires: it.Retained, c.AttrBy: p.nonce(),
 	}
+	if err := p.keepPartials(ctx, o, attrs); err != nil {
+		if !errors.Is(err, request.ErrRefused) {
+			return err
+		}
+		if v.state == request.Succeeded { // a success has all of its log
+			return p.end(ctx, o, it, p.judge(it, p.unknown(), nil, Permanent(err), nil))
+		}
+	}
 	if v.state == request.Succeeded {
 		err := p.insist(ctx, o.key, func() error {
 			blob, err := storeBlob(ctx, p.store, o.key, keys.Output(o.epoch), v.output, it.Retained)
 			attrs[c.AttrOutput] = blob
 			return err
 		})
+		if errors.Is(err, request.ErrTooLarge) {
+			return p.end(ctx, o, it, verdict{state: request.Failed, err: tooLarge(len(v.output), maxHistory)})
+		}
 		if errors.Is(err, request.ErrRefused) { // another attempt would end here too
 			v = p.judge(it, p.unknown(), nil, Permanent(err), nil)
 			return p.end(ctx, o, it, v)
@@ -43,7 +57,12 @@ func (p *processor) end(ctx context.Context, o *owner, it request.Item, v verdic
 			return err
 		}
 	}
-	if out, err := p.write(ctx, o, request.End, v, attrs); err != nil || out == nil {
+	if v.state == request.Failed {
+		p.remember(ctx, o, it, v, time.Time{})
+		bury(attrs, o.key)
+	}
+	out, err := p.write(ctx, o, request.End, v, attrs)
+	if err != nil || out == nil {
 		return err
 	}
 	p.metrics.attempt(it.Action, v.state, time.Since(o.started), it.Attempt)
@@ -52,11 +71,23 @@ func (p *processor) end(ctx context.Context, o *owner, it request.Item, v verdic
 	}
 	cursor := wire.Cursor{Epoch: o.epoch + 1}
 	if v.state == request.Succeeded {
-		o.pushFinal(ctx, wire.AppendComplete(nil, o.id, cursor, v.output))
+		o.pushFinal(ctx, wire.AppendComplete(nil, o.id, cursor, p.delivered(ctx, out.Item, v.output)))
 	} else {
 		o.pushFinal(ctx, wire.AppendError(nil, o.id, v.err, &cursor))
 	}
 	return nil
+}
+
+// delivered is a result as its frame carries it.
+func (p *processor) delivered(ctx context.Context, it request.Item, data []byte) wire.Result {
+	if len(data) <= maxHistory {
+		return inParts(data, it.Partials, room)
+	}
+	res, err := resultOf(ctx, p.store, it, room)
+	if err != nil { // $get has the link
+		p.log.Warn("link to result", "request", it.Key, "error", err.Error())
+	}
+	return res
 }
 
 // retry gives the request up until its next attempt. The wake message is a
@@ -64,9 +95,17 @@ func (p *processor) end(ctx context.Context, o *owner, it request.Item, v verdic
 // sweep starts the attempt.
 func (p *processor) retry(ctx context.Context, o *owner, it request.Item, v verdict) error {
 	at := time.Now().Add(v.after)
-	out, err := p.write(ctx, o, request.Retry, v, request.Attrs{
+	due, how := at.Add(retryGrace), request.Retry
+	if v.after > work.MaxDelay { // no message wakes it: the sweep is not to wait for one
+		due = at
+	}
+	if v.postponed {
+		how = request.Postpone
+	}
+	p.remember(ctx, o, it, v, at)
+	out, err := p.write(ctx, o, how, v, request.Attrs{
 		request.PEpoch: o.epoch, request.PNext: o.epoch + 1, c.AttrRunAt: at.UnixMilli(),
-		c.AttrDueAt: min(at.Add(retryGrace).UnixMilli(), it.Deadline), c.AttrBy: p.nonce(),
+		c.AttrDueAt: min(due.UnixMilli(), it.Deadline), c.AttrBy: p.nonce(),
 	})
 	if err != nil || out == nil {
 		return err
@@ -84,11 +123,13 @@ func (p *processor) retry(ctx context.Context, o *owner, it request.Item, v verd
 // write carries out an owner's last transition, insisting for as long as the
 // function lives. A nil outcome means that the request was lost.
 func (p *processor) write(ctx context.Context, o *owner, t request.Transition, v verdict, attrs request.Attrs) (*request.Outcome, error) {
-	if s := o.snapshot(); s != nil {
+	if s, _ := o.snapshot(); s != nil {
 		attrs[c.AttrProgress] = s
 	}
 	if v.err != nil {
-		attrs[c.AttrFailure] = storedFailure(v.err).Attrs()
+		f := storedFailure(v.err)
+		f.Since = v.since
+		attrs[c.AttrFailure] = f.Attrs()
 	}
 	var out request.Outcome
 	if err := p.insist(ctx, o.key, func() (err error) { out, err = p.store.Do(ctx, t, o.key, attrs); return err }); err != nil {
@@ -99,7 +140,13 @@ func (p *processor) write(ctx context.Context, o *owner, t request.Transition, v
 		return nil, nil
 	}
 	if out.OK {
+		o.mu.Lock()
 		o.watchers = out.Item.Watchers
+		o.mu.Unlock()
+		if o.slot && t.Name != request.Continue.Name { // what goes on keeps its slot
+			o.slot = false
+			p.release(ctx, o.key, o.epoch)
+		}
 	}
 	return &out, nil
 }

@@ -38,6 +38,7 @@ type dispatcher struct {
 	wake  waker
 	log   *slog.Logger
 	nonce func() string
+	gate  gate
 	// metrics count the requests that end without an owner.
 	metrics *metrics
 }
@@ -62,10 +63,13 @@ type sourceEvent struct {
 		Source string `json:"eventSource"`
 		Body   string `json:"body"`
 		Change struct {
-			New map[string]struct{ S, N string } `json:"NewImage"`
+			New map[string]attribute `json:"NewImage"`
 		} `json:"dynamodb"`
 	} `json:"Records"`
 }
+
+// attribute is one of a stream record: a text or a number.
+type attribute struct{ S, N string }
 
 // Invoke works off one event.
 func (d *dispatcher) Invoke(ctx context.Context, event []byte) ([]byte, error) {
@@ -76,16 +80,18 @@ func (d *dispatcher) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	if e.Sweep != "" {
 		return nil, d.sweep(ctx)
 	}
+	b := d.gate.batch()
+	defer d.checkLater(ctx, b)
 	each(e.Records, func(i int) {
 		r := &e.Records[i]
 		switch r.Source {
 		case "aws:dynamodb":
 			image := r.Change.New
 			if image[c.AttrStart].N == image[c.AttrEpoch].N {
-				d.offered(ctx, image[c.AttrPK].S, image[c.AttrEpoch].N, image[c.AttrDeadline].N)
+				d.offered(ctx, b, image)
 			}
 		case "aws:sqs":
-			d.woken(ctx, r.Body)
+			d.woken(ctx, b, r.Body)
 		default:
 			d.log.Error("record of an unknown source", "source", r.Source)
 		}
@@ -94,37 +100,46 @@ func (d *dispatcher) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 }
 
 // offered reads a stream record.
-func (d *dispatcher) offered(ctx context.Context, key, epoch, deadline string) {
+func (d *dispatcher) offered(ctx context.Context, b *batch, image map[string]attribute) {
+	key, epoch := image[c.AttrPK].S, image[c.AttrEpoch].N
 	n, err := strconv.ParseInt(epoch, 10, 64)
 	if err != nil || key == "" {
 		d.log.Error("stream record without key or epoch", "request", key, "epoch", epoch)
 		return
 	}
-	end, _ := strconv.ParseInt(deadline, 10, 64) // 0: not known
-	d.started(ctx, work.Hint{Key: key, Epoch: n, Deadline: end})
+	h := work.Hint{Key: key, Epoch: n, Deadline: whole(image[c.AttrDeadline].N)} // 0: not known
+	d.started(ctx, b, &offer{Hint: h, createdAt: whole(image[c.AttrCreatedAt].N), offers: whole(image[c.AttrOffers].N)})
 }
 
-// started passes an offered request on to a processor. A start that is refused
-// comes back through the wake queue.
-func (d *dispatcher) started(ctx context.Context, h work.Hint) {
-	err := d.start.Start(ctx, h)
+// started passes an offered request on to a processor, if it may be started now.
+// A start that is refused comes back through the wake queue.
+func (d *dispatcher) started(ctx context.Context, b *batch, o *offer) {
+	again := o.Hint
+	now, err := d.admit(ctx, b, o)
+	if err == nil && now {
+		err = d.start.Start(ctx, o.Hint)
+	}
 	if err == nil {
 		return
 	}
-	d.log.Warn("start", "request", h.Key, "error", err.Error())
-	if err := d.wake.Wake(ctx, h, startRetry); err != nil {
-		d.log.Warn("wake", "request", h.Key, "error", err.Error()) // the sweep finds it
+	d.log.Warn("start", "request", o.Key, "error", err.Error())
+	if err := d.wake.Wake(ctx, again, startRetry); err != nil {
+		d.log.Warn("wake", "request", o.Key, "error", err.Error()) // the sweep finds it
 	}
 }
 
 // woken reads a wake message, or the record of a processor that failed.
-func (d *dispatcher) woken(ctx context.Context, body string) {
+func (d *dispatcher) woken(ctx context.Context, b *batch, body string) {
 	var m struct {
 		work.Hint
 		Failed *work.Hint `json:"requestPayload"`
 	}
 	if err := json.Unmarshal([]byte(body), &m); err != nil {
 		d.log.Error("wake message is not readable", "error", err.Error())
+		return
+	}
+	if m.Tenant != "" {
+		d.handsOn(ctx, m.Hint)
 		return
 	}
 	h := m.Hint
@@ -138,6 +153,9 @@ func (d *dispatcher) woken(ctx context.Context, body string) {
 		return // a push that failed is no state: its owner asks
 	}
 	it, again, err := d.advance(ctx, h.Key, newest)
+	if err == nil && m.Failed != nil && h.Slot && over(it, h.Epoch) {
+		d.handsOn(ctx, work.Hint{Tenant: keys.Tenant(h.Key), Key: h.Key, Epoch: h.Epoch + 1})
+	}
 	if err != nil {
 		d.log.Warn("advance", "request", h.Key, "error", err.Error())
 		again = startRetry
@@ -146,7 +164,7 @@ func (d *dispatcher) woken(ctx context.Context, body string) {
 	}
 	if again == alreadyOffered {
 		if m.Failed == nil {
-			d.started(ctx, h) // a claim of any other epoch is refused
+			d.started(ctx, b, &offer{Hint: h, createdAt: it.CreatedAt, offers: it.Offers}) // a claim of any other epoch is refused
 			return
 		}
 		again = restart(it, time.Now())
@@ -222,6 +240,9 @@ func (d *dispatcher) advance(ctx context.Context, key string, newest int64) (it 
 		}
 		return it, time.UnixMilli(at).Sub(now), nil
 	case request.Again:
+		if d.gate.paused {
+			return it, 0, nil // the first sweep that may offers it
+		}
 		p[c.AttrDueAt] = offerDue(it, now).UnixMilli()
 		_, err := d.store.Do(ctx, request.Offer, key, p)
 		return it, 0, err
@@ -229,6 +250,7 @@ func (d *dispatcher) advance(ctx context.Context, key string, newest int64) (it 
 		return it, 0, d.end(ctx, request.AdvanceCancel, it, request.Cancelled, p)
 	case request.Fail:
 		p[c.AttrFailure] = storedFailure(spent(it, now)).Attrs()
+		bury(p, key)
 		return it, 0, d.end(ctx, request.AdvanceFail, it, request.Failed, p)
 	default:
 		return it, 0, nil
@@ -268,6 +290,7 @@ func (d *dispatcher) end(ctx context.Context, t request.Transition, it request.I
 		return err
 	}
 	d.metrics.attempt(it.Action, state, 0, it.Attempt)
+	d.handsOn(ctx, work.Hint{Tenant: keys.Tenant(it.Key), Key: it.Key, Epoch: it.Epoch})
 	if state == request.Failed {
 		d.log.Error("request is dead", "request", it.Key, "action", it.Action, "attempt", it.Attempt, "event", t.Name)
 	}

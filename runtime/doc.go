@@ -15,6 +15,7 @@
 //
 // The verbs of a request's walk are one file each: connect, route, accept,
 // dispatch, process, progress. Registration is not safe for concurrent use and
-// ends with Run; everything after it is. No goroutine outlives an invocation.
+// ends with Run; everything after it is. No goroutine outlives an invocation
+// but a quick handler's that ignores its cancelled context.
 // Nothing under this package imports Pulumi.
 package streamer

@@ -14,6 +14,9 @@ import (
 // INTERNAL_ERROR with a reference that is also in the log.
 type Error = wire.Error
 
+// Detail is one thing that is wrong with an input: where, and why.
+type Detail = wire.Detail
+
 // Causes of a handler's cancelled context, read with context.Cause.
 var (
 	// ErrCancelled: the owner cancelled the request.
@@ -26,9 +29,10 @@ var (
 )
 
 // Invalid is the error for an input that is wrong at that path, such as
-// "payload.rows[3].n". It fails the request at once with VALIDATION_ERROR.
-func Invalid(path, reason string) error {
-	return &Error{Code: wire.CodeValidation, Message: "the payload is not valid", Details: []wire.Detail{{Path: path, Reason: reason}}}
+// "payload.rows[3].n", and wherever else more says; a frame carries the first
+// ten. It fails the request at once with VALIDATION_ERROR.
+func Invalid(path, reason string, more ...Detail) error {
+	return &Error{Code: wire.CodeValidation, Message: "the payload is not valid", Details: append([]Detail{{Path: path, Reason: reason}}, more...)}
 }
 
 // Permanent fails the request now, whatever its policy for retries.

@@ -24,11 +24,19 @@ type memory struct {
 	mu    sync.Mutex
 	items map[string]request.Attrs
 	blobs map[string][]byte
-	done  []string // events that happened, in order
-	pages int      // calls of Due
+	// objects are what the bucket holds; nil where it is switched off.
+	objects map[string][]byte
+	done    []string // events that happened, in order
+	pages   int      // calls of Due
 	// fault is asked before each call: errDown refuses it, errLost carries it
 	// out and loses the reply.
 	fault func(call string) error
+	// hang, where set, is asked before fault and may hold a transition up.
+	hang func(ctx context.Context, call string) error
+	// watch, where set, is told of every try to put a blob.
+	watch func(name string, data []byte)
+	// tenants are their slots and counts.
+	tenants slotTable
 }
 
 var errLost = errors.New("the reply was lost")
@@ -44,9 +52,14 @@ func (m *memory) failing(call string) error {
 	return m.fault(call)
 }
 
-func (m *memory) Do(_ context.Context, t request.Transition, key string, p request.Attrs) (request.Outcome, error) {
+func (m *memory) Do(ctx context.Context, t request.Transition, key string, p request.Attrs) (request.Outcome, error) {
 	if _, err := t.Write(key, p); err != nil {
 		return request.Outcome{}, err
+	}
+	if m.hang != nil {
+		if err := m.hang(ctx, t.Name); err != nil {
+			return request.Outcome{}, err
+		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -122,6 +135,9 @@ func (m *memory) Due(_ context.Context, shard string, before int64, page any) (d
 func (m *memory) PutBlob(_ context.Context, key, name string, data []byte, expires int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.watch != nil {
+		m.watch(name, data)
+	}
 	if err := m.failing("put blob"); err != nil {
 		return err
 	}

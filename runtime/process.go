@@ -24,12 +24,14 @@ type waker interface {
 type processor struct {
 	app     *App
 	store   requestStore
+	history historyStore
 	conns   connections
 	wake    waker
 	log     *slog.Logger
 	metrics *metrics
 	nonce   func() string
 	lease   time.Duration
+	where   request.Where // this function; no invocation
 }
 
 // afterDeadline is when the sweep looks at a request whose function's deadline
@@ -74,6 +76,7 @@ func (p *processor) owner(it request.Item) *owner {
 	_, _, id, _ := keys.Parse(it.Key) // we built it
 	return &owner{
 		store: p.store, conns: p.conns, log: p.log, key: it.Key, id: id, epoch: it.Epoch, lease: p.lease,
+		pieces: newPieces(), writing: make(chan struct{}, 1),
 		every: DefaultProgress, pause: DefaultProgress, signal: make(chan struct{}, 1), gone: map[string]bool{},
 		watchers: it.Watchers, lastBeat: time.Now(), started: time.Now(), cancel: func(error) {},
 		until: time.UnixMilli(it.Deadline).Add(afterDeadline),
@@ -96,9 +99,14 @@ func (p *processor) claim(ctx context.Context, h work.Hint) (*owner, request.Ite
 		c.AttrDueAt: due.UnixMilli(), c.AttrBy: p.nonce(),
 	})
 	if err != nil || !out.OK {
+		if err == nil && h.Slot && over(out.Item, h.Epoch) {
+			p.release(ctx, h.Key, h.Epoch)
+		}
 		return nil, out.Item, err
 	}
-	return p.owner(out.Item), out.Item, nil
+	o := p.owner(out.Item)
+	o.slot = h.Slot
+	return o, out.Item, nil
 }
 
 // work runs the handler of a claimed request and writes what came of it.
@@ -114,9 +122,7 @@ func (p *processor) work(ctx context.Context, o *owner, it request.Item) error {
 	case it.Attempt > it.Max:
 		v = verdict{state: request.Failed, err: &Error{Code: wire.CodeInternal, Message: "every attempt ended without an outcome"}}
 	case a == nil:
-		// A deployment may be under way: the router knew the action already.
-		err := &Error{Code: wire.CodeInvalidAction, Message: "there is no action " + it.Action, Retryable: true}
-		v = p.judge(it, p.unknown(), nil, err, nil)
+		v = p.postpone(it, &Error{Code: wire.CodeInvalidAction, Message: "there is no action " + it.Action})
 	default:
 		v = p.handle(ctx, o, it, a)
 	}
@@ -144,9 +150,7 @@ func (p *processor) handle(ctx context.Context, o *owner, it request.Item, a *ac
 	}
 	in, bad := a.decodeSafely(ord.Payload, p.log)
 	if bad != nil { // the router accepted it: its version of the type was another
-		again := *bad
-		again.Retryable = true
-		return p.judge(it, a, nil, &again, nil)
+		return p.postpone(it, bad)
 	}
 	hctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -157,11 +161,17 @@ func (p *processor) handle(ctx context.Context, o *owner, it request.Item, a *ac
 		ID: id, Action: a.name, Metadata: ord.Metadata, Attempt: int(it.Attempt), Deadline: time.UnixMilli(it.Deadline),
 		Caller: Caller{User: user, Tenant: tenant, Permissions: ord.Permissions},
 	}
+	j, end := p.journal(ctx, hctx, o, it)
+	defer end()
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() { defer close(stopped); o.run(ctx, stop) }()
-	data, err := a.call(withCall(hctx, call), &Task{call: call, owner: o, log: p.log}, in)
+	data, err := a.call(withCall(j.context(), call), &Task{call: call, owner: o, log: p.log, journal: j}, in)
+	j.close()
 	close(stop)
 	<-stopped
+	if err != nil && j.goesOn(it, err, context.Cause(hctx)) {
+		return verdict{state: request.Pending, goesOn: true}
+	}
 	return p.judge(it, a, data, err, context.Cause(hctx))
 }
 
@@ -184,6 +194,12 @@ type verdict struct {
 	err    *Error
 	after  time.Duration // until the next attempt
 	lost   bool
+	goesOn bool // in a fresh invocation, from where this one came to
+	// postponed says that the attempt costs nothing; since when, epoch milliseconds.
+	postponed bool
+	since     int64
+	// text and reference are what operators are told of err.
+	text, reference string
 }
 
 // judge reads the handler's verdict from what it returned.
@@ -192,15 +208,14 @@ func (p *processor) judge(it request.Item, a *action, data []byte, err, cause er
 		return verdict{lost: true}
 	}
 	if err == nil {
-		return p.succeed(it, data)
+		return verdict{state: request.Succeeded, output: data}
 	}
 	if errors.Is(cause, ErrCancelled) {
 		return verdict{state: request.Cancelled, err: &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}}
 	}
-	told := known(err)
-	isKnown := told != nil
-	if !isKnown {
-		ref := reference()
+	told, ref := known(err), ""
+	if told == nil {
+		ref = reference()
 		logFailure(p.log, err, "action", it.Action, "request", it.Key, "attempt", it.Attempt, "reference", ref)
 		if errors.Is(cause, ErrDeadline) {
 			err = fmt.Errorf("%w: %w", ErrDeadline, err)
@@ -213,19 +228,17 @@ func (p *processor) judge(it request.Item, a *action, data []byte, err, cause er
 	if errors.As(err, &later) {
 		after = later.after
 	}
-	final := errors.As(err, &permanent) || (isKnown && !told.Retryable && later == nil) ||
-		it.Attempt >= it.Max || time.Now().Add(after).UnixMilli() >= it.Deadline
+	final := errors.As(err, &permanent) || it.Attempt >= it.Max || time.Now().Add(after).UnixMilli() >= it.Deadline
+	if !final && later == nil {
+		again, panicked := a.retryable(err, told)
+		if panicked != nil {
+			p.log.Error("RetryIf panicked", "action", it.Action, "request", it.Key, "panic", fmt.Sprint(panicked))
+		}
+		final = !again
+	}
+	v := verdict{state: request.Pending, err: told, after: after, text: err.Error(), reference: ref}
 	if final {
-		return verdict{state: request.Failed, err: told}
+		v.state, v.after = request.Failed, 0
 	}
-	return verdict{state: request.Pending, err: told, after: after}
-}
-
-// succeed checks that the result can be delivered.
-func (p *processor) succeed(it request.Item, data []byte) verdict {
-	_, _, id, _ := keys.Parse(it.Key)
-	if n := len(wire.AppendComplete(nil, id, wire.Cursor{Epoch: it.Epoch + 1}, data)); n > wire.MaxMessage {
-		return verdict{state: request.Failed, err: tooLarge(n)}
-	}
-	return verdict{state: request.Succeeded, output: data}
+	return v
 }

@@ -93,7 +93,7 @@ func TestVerdicts(t *testing.T) {
 		{"known and retryable", returns(&streamer.Error{Code: wire.CodeUnavailable, Retryable: true}), []streamer.Option{streamer.Retry(2, linear)},
 			request.Pending, wire.CodeUnavailable, 10 * time.Second},
 		{"too large", func(context.Context, *streamer.Task, text) (string, error) {
-			return strings.Repeat("x", wire.MaxMessage), nil
+			return strings.Repeat("x", 350<<10), nil
 		}, nil,
 			request.Failed, wire.CodePayloadTooLarge, 0},
 	}

@@ -32,46 +32,58 @@ type report struct {
 	percentage float64
 	message    string
 	metadata   json.RawMessage
+	after      int64 // the number of the last partial before it
 }
 
 // owner holds a claimed request: it renews the lease, stores and sends
 // progress, and learns of cancellation and loss, all by one write, the beat.
-// One goroutine (run) does that while the handler works; finish takes over
-// after it has returned.
+// One goroutine (run) does that while the handler works; conclude takes over
+// after it has returned. Beats that carry a checkpoint are the handler's own.
 type owner struct {
-	store    requestStore
-	conns    connections
-	log      *slog.Logger
-	key, id  string
-	epoch    int64
-	lease    time.Duration
-	every    time.Duration
-	cancel   context.CancelCauseFunc
+	store   requestStore
+	conns   connections
+	log     *slog.Logger
+	key, id string
+	epoch   int64
+	lease   time.Duration
+	every   time.Duration
+	cancel  context.CancelCauseFunc
+	started time.Time
+	slot    bool      // the request has one of its tenant's slots
+	until   time.Time // no beat after it: a handler that ignores its context is given up
+	pieces  *partialLog
+	memory  durable
+
+	writing chan struct{} // holds one: a write to the request is under way
+	beat    int64         // guarded by writing
+
+	mu       sync.Mutex // guards the next six
+	newest   report
+	fresh    bool // newest has not been sent
+	sent     report
+	sentSeq  int64 // of sent; 0: nothing was
+	savedSeq int64 // of what is stored
 	lastBeat time.Time
-	started  time.Time
-	until    time.Time // no beat after it: a handler that ignores its context is given up
+	watchers map[string]int64
 
-	mu     sync.Mutex // guards newest and fresh
-	newest report
-	fresh  bool // newest has not been sent
+	signal chan struct{} // holds one: there is something to send
 
-	signal chan struct{} // holds one: newest has changed
-
-	// Of the goroutine that runs, then of finish.
-	beat      int64
+	// Of the goroutine that runs, then of conclude.
 	seq       int64
-	sent      report
-	saved     bool // sent is stored
-	watchers  map[string]int64
 	gone      map[string]bool
 	pause     time.Duration
 	lastFrame time.Time
 }
 
 func (o *owner) report(r report) {
+	r.after = o.pieces.last()
 	o.mu.Lock()
 	o.newest, o.fresh = r, true
 	o.mu.Unlock()
+	o.wakeUp()
+}
+
+func (o *owner) wakeUp() {
 	select {
 	case o.signal <- struct{}{}:
 	default:
@@ -91,14 +103,18 @@ func (o *owner) run(ctx context.Context, stop <-chan struct{}) {
 	defer renew.Stop()
 	defer pace.Stop()
 	for {
-		if o.isFresh() {
-			if wait := time.Until(o.lastFrame.Add(o.pause)); wait > 0 {
-				pace.Reset(wait)
-			} else {
+		if o.isFresh() || o.pieces.waiting() {
+			wait := time.Until(o.lastFrame.Add(o.pause))
+			switch urgent := o.pieces.urgent(); {
+			case wait <= 0 || urgent && o.pause <= o.every:
 				o.send(ctx)
+				wait = o.pause
+			case urgent: // a connection that is slow does not hold the handler up
+				_ = o.keepPieces(ctx, o.pieces.last()) // it has logged why not, and tries again
 			}
+			pace.Reset(wait)
 		}
-		renew.Reset(max(time.Until(o.lastBeat.Add(o.lease/3)), time.Millisecond))
+		renew.Reset(max(o.lease/3-o.sinceBeat(), time.Millisecond))
 		select {
 		case <-stop:
 			return
@@ -119,25 +135,34 @@ func (o *owner) take() (r report, ok bool) {
 	return r, ok
 }
 
-// send stores and pushes the newest report.
+// send stores and pushes the newest report and the partials, in the order in
+// which the handler gave them.
 func (o *owner) send(ctx context.Context) {
+	o.lastFrame = time.Now()
+	end := o.pieces.last()
 	r, ok := o.take()
 	if !ok {
+		o.paceBy(o.sendPieces(ctx, end))
 		return
 	}
+	arrived := o.sendPieces(ctx, r.after)
 	o.seq++
-	o.sent, o.saved = r, false
-	if time.Since(o.lastBeat) >= min(saveEvery, o.lease/3) || o.seq == 1 {
+	o.mu.Lock()
+	first := o.sentSeq == 0
+	o.sent, o.sentSeq = r, o.seq
+	o.mu.Unlock()
+	if o.sinceBeat() >= min(saveEvery, o.lease/3) || first {
 		o.renew(ctx)
 	}
-	o.pushProgress(ctx)
+	arrived = o.pushProgress(ctx) && arrived
+	o.paceBy(o.sendPieces(ctx, max(end, r.after)) && arrived)
 }
 
-// flush sends the newest report after the handler has returned, and tries again
-// a few times where it did not arrive.
+// flush sends what is left after the handler has returned, and tries again a
+// few times where it did not arrive.
 func (o *owner) flush(ctx context.Context) {
 	for wait := 100 * time.Millisecond; ; wait *= 2 {
-		if o.send(ctx); !o.isFresh() || wait > maxFlush {
+		if o.send(ctx); !o.isFresh() && !o.pieces.waiting() || wait > maxFlush {
 			return
 		}
 		select {
@@ -148,78 +173,117 @@ func (o *owner) flush(ctx context.Context) {
 	}
 }
 
-// pushProgress sends a frame and paces the next one: slower after a 429, back
-// to normal step by step.
-func (o *owner) pushProgress(ctx context.Context) {
-	o.lastFrame = time.Now()
+func (o *owner) pushProgress(ctx context.Context) (arrived bool) {
 	r := o.sent
 	frame := wire.AppendProgress(nil, o.id, wire.Cursor{Epoch: o.epoch, Seq: o.seq}, r.percentage, r.message, r.metadata)
-	if left := o.push(ctx, frame, o.watching()); len(left) > 0 {
+	left := o.push(ctx, frame, o.watching())
+	if len(left) > 0 {
 		o.mu.Lock()
 		o.fresh = true // what did not arrive is sent again, or what is newer by then
 		o.mu.Unlock()
+	}
+	return len(left) == 0
+}
+
+// paceBy paces the next frames: slower after a 429, back to normal step by step.
+func (o *owner) paceBy(arrived bool) {
+	if !arrived {
 		o.pause = min(max(o.pause*2, 100*time.Millisecond), maxPause)
 	} else {
 		o.pause = max(o.pause*3/4, o.every)
 	}
 }
 
-// snapshot is what of the newest sent report is stored; nil before the first.
-func (o *owner) snapshot() request.Attrs {
-	if o.seq == 0 {
-		return nil
+// snapshot is what of the newest sent report is stored, and its number; nil
+// before the first.
+func (o *owner) snapshot() (request.Attrs, int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.sentSeq == 0 {
+		return nil, 0
 	}
 	r := o.sent
 	s := request.Snapshot{
-		Epoch: o.epoch, Seq: o.seq, Percentage: r.percentage, Message: cut(r.message, maxStoredMessage),
+		Epoch: o.epoch, Seq: o.sentSeq, Percentage: r.percentage, Message: cut(r.message, maxStoredMessage),
 	}
 	if len(r.metadata) <= maxStoredMetadata {
 		s.Metadata = string(r.metadata)
 	}
-	return s.Attrs()
+	return s.Attrs(), o.sentSeq
 }
 
-// renew is the beat. What it brings back is what the owner knows of the world.
+func (o *owner) sinceBeat() time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return time.Since(o.lastBeat)
+}
+
+// renew beats. That it did not get through is not fatal: the fence decides
+// whose write counts, not our clock.
 func (o *owner) renew(ctx context.Context) {
-	o.lastBeat = time.Now()
-	if o.lastBeat.After(o.until) {
-		return
+	if err := o.beatWith(ctx, nil); err != nil && !lostBy(err) && !errors.Is(err, errTooLate) {
+		o.log.Warn("beat", "request", o.key, "error", err.Error())
 	}
+}
+
+// beatWith is the beat, with a checkpoint where there is one. What it brings
+// back is what the owner knows of the world.
+func (o *owner) beatWith(ctx context.Context, p *request.Checkpoint) error {
 	// A call that hangs must not let the lease lapse unnoticed.
 	ctx, cancel := context.WithTimeout(ctx, o.lease/3)
 	defer cancel()
-	o.beat++
-	p := request.Attrs{
-		request.PEpoch: o.epoch, c.AttrBeat: o.beat, c.AttrLease: o.lastBeat.Add(o.lease).UnixMilli(),
-	}
-	if s := o.snapshot(); s != nil && !o.saved {
-		p[c.AttrProgress] = s
-	}
-	out, err := o.store.Do(ctx, request.Beat, o.key, p)
-	switch {
-	case err != nil:
-		// Not fatal: the fence decides whose write counts, not our clock.
-		o.log.Warn("beat", "request", o.key, "error", err.Error())
-	// Refused with our own epoch: the write had happened, its reply was lost.
-	case out.OK || out.Found && out.Item.Epoch == o.epoch:
-		o.saved = true
-		o.watchers = out.Item.Watchers
-		if out.Item.Cancel {
-			o.cancel(ErrCancelled)
+	return o.exclusively(ctx, func() error {
+		now := time.Now()
+		o.mu.Lock()
+		o.lastBeat = now
+		o.mu.Unlock()
+		if now.After(o.until) {
+			return errTooLate
 		}
-	default:
-		if out.Item.State == request.Cancelled {
-			o.cancel(ErrCancelled)
+		o.beat++
+		attrs := request.Attrs{request.PEpoch: o.epoch, c.AttrBeat: o.beat, c.AttrLease: now.Add(o.lease).UnixMilli()}
+		if p != nil {
+			attrs[c.AttrCheckpoint] = p.Attrs()
 		}
-		o.cancel(ErrLost) // the first cause stays
+		s, seq := o.snapshot()
+		if s != nil && seq > o.savedSeq {
+			attrs[c.AttrProgress] = s
+		}
+		out, err := o.store.Do(ctx, request.Beat, o.key, attrs)
+		switch {
+		case err != nil:
+			return err
+		// Refused with our own epoch: the write had happened, its reply was lost.
+		case out.OK || out.Found && out.Item.Epoch == o.epoch:
+			o.learn(out.Item, seq)
+			return nil
+		default:
+			return o.lost(out.Item)
+		}
+	})
+}
+
+var errTooLate = errors.New("the request's deadline is long past")
+
+// learn takes over what a write brought back that stored the report of that
+// number.
+func (o *owner) learn(it request.Item, seq int64) {
+	o.mu.Lock()
+	o.savedSeq, o.watchers = seq, it.Watchers
+	o.mu.Unlock()
+	if it.Cancel {
+		o.cancel(ErrCancelled)
 	}
 }
 
 // watching lists the connections that frames go to.
 func (o *owner) watching() []string {
+	o.mu.Lock()
+	watchers := o.watchers
+	o.mu.Unlock()
 	now := time.Now().Unix()
-	ids := make([]string, 0, len(o.watchers))
-	for id, until := range o.watchers {
+	ids := make([]string, 0, len(watchers))
+	for id, until := range watchers {
 		if until > now && !o.gone[id] {
 			ids = append(ids, id)
 		}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamer-go/streamer/internal/contract"
@@ -20,8 +21,9 @@ type requestStore interface {
 	// Do carries out a transition; an error means that its outcome is unknown.
 	Do(ctx context.Context, t request.Transition, key string, p request.Attrs) (request.Outcome, error)
 	Get(ctx context.Context, key string) (request.Item, bool, error)
-	PutBlob(ctx context.Context, key, name string, data []byte, expires int64) error
-	GetBlob(ctx context.Context, key, name string) ([]byte, error)
+	blobStore
+	// UploadURL returns request.ErrTooLarge where objects are switched off.
+	UploadURL(ctx context.Context, object string, size int64) (url string, headers map[string]string, until time.Time, err error)
 }
 
 // connections is how frames reach clients.
@@ -35,12 +37,16 @@ type connections interface {
 // calling, and a quick request makes no call at all.
 type router struct {
 	app       *App
-	store     requestStore
+	store     routerStore
 	conns     connections // nil: connections cannot be closed
 	log       *slog.Logger
+	metrics   *metrics
 	nonce     func() string
 	threshold time.Duration
 	timeout   time.Duration
+	left      leftovers
+	spare     atomic.Pointer[quickRun]
+	limits    *limiter // nil: none
 }
 
 // messageEvent is what a route's integration gets of a message.
@@ -85,10 +91,14 @@ func (r *router) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		return nil, err
 	}
 	s.trace, _ = ctx.Value("x-amzn-trace-id").(string)
-	return json.Marshal(struct {
-		Status int    `json:"statusCode"`
-		Body   string `json:"body"`
-	}{200, string(r.message(ctx, s, []byte(e.Body)))})
+	return proxyAnswer(r.message(ctx, s, []byte(e.Body))), nil
+}
+
+// proxyAnswer is the answer of a proxy integration whose body is the frame.
+func proxyAnswer(frame []byte) []byte {
+	const head = `{"statusCode":200,"body":`
+	b := append(make([]byte, 0, len(head)+len(frame)+len(frame)/4+8), head...)
+	return append(wire.AppendString(b, string(frame)), '}')
 }
 
 func (e *messageEvent) session() (session, error) {
@@ -111,6 +121,7 @@ func (e *messageEvent) session() (session, error) {
 
 // message answers one frame with one frame.
 func (r *router) message(ctx context.Context, s session, body []byte) []byte {
+	r.left.tell(r.log, r.metrics)
 	if !time.Now().Before(s.expires) {
 		return r.expired(ctx, s, body)
 	}
@@ -120,6 +131,9 @@ func (r *router) message(ctx context.Context, s session, body []byte) []byte {
 	m, bad := wire.Parse(body)
 	if bad != nil {
 		return wire.AppendError(nil, m.ID, bad, nil)
+	}
+	if refusal := r.limits.message(ctx, s, m); refusal != nil {
+		return refusal
 	}
 	if m.Action[0] == '$' {
 		return r.builtin(ctx, s, m)
@@ -131,6 +145,11 @@ func (r *router) message(ctx context.Context, s session, body []byte) []byte {
 	for _, p := range a.require {
 		if !s.May(p) {
 			return wire.AppendError(nil, m.ID, &Error{Code: wire.CodeForbidden, Message: "permission " + p + " is required"}, nil)
+		}
+	}
+	if m.Ref != "" {
+		if bad := r.uploaded(ctx, s, &m); bad != nil {
+			return wire.AppendError(nil, m.ID, bad, nil)
 		}
 	}
 	in, bad := a.decodeSafely(m.Payload, r.log)
@@ -170,22 +189,6 @@ func (a *action) safely(log *slog.Logger, do func()) (bad *Error) {
 	return nil
 }
 
-// quick runs the handler and answers in the route response.
-func (r *router) quick(ctx context.Context, s session, m wire.Message, a *action, in any) []byte {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	ctx = withCall(ctx, Call{ID: m.ID, Action: a.name, Metadata: m.Metadata, Caller: s.Caller})
-	data, err := a.call(ctx, nil, in)
-	if err != nil {
-		return wire.AppendError(nil, m.ID, r.failure(a, m.ID, err), nil)
-	}
-	frame := wire.AppendResponse(make([]byte, 0, len(data)+64+len(m.ID)), m.ID, data)
-	if len(frame) > wire.MaxMessage {
-		return wire.AppendError(nil, m.ID, tooLarge(len(frame)), nil)
-	}
-	return frame
-}
-
 // failure is what the client is told of a handler's error, and logs the rest.
 func (r *router) failure(a *action, id string, err error) *Error {
 	if e := known(err); e != nil {
@@ -205,8 +208,8 @@ func logFailure(log *slog.Logger, err error, args ...any) {
 	log.Error("handler failed", args...)
 }
 
-func tooLarge(n int) *Error {
-	return &Error{Code: wire.CodePayloadTooLarge, Message: fmt.Sprintf("the result makes a message of %d bytes, at most %d can be sent", n, wire.MaxMessage)}
+func tooLarge(n, most int) *Error {
+	return &Error{Code: wire.CodePayloadTooLarge, Message: fmt.Sprintf("the result has %d bytes, at most %d can be delivered", n, most)}
 }
 
 // expired refuses a message whose token has run out, and closes the connection

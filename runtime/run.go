@@ -13,6 +13,7 @@ import (
 	"github.com/streamer-go/streamer/internal/contract"
 	"github.com/streamer-go/streamer/runtime/internal/boot"
 	"github.com/streamer-go/streamer/runtime/internal/connect"
+	"github.com/streamer-go/streamer/runtime/internal/request"
 )
 
 // Host is where a function runs: its environment (default the process's), how
@@ -36,7 +37,7 @@ func (app *App) Handler(h Host) (lambda.Handler, error) {
 	case contract.RoleRouter:
 		r := &router{
 			app: app, store: f.Store, log: f.Log, nonce: boot.Nonce,
-			threshold: f.Threshold, timeout: f.QuickTimeout,
+			metrics: &metrics{out: f.Out, namespace: f.Namespace}, threshold: f.Threshold, timeout: f.QuickTimeout, limits: newLimiter(f.Limits, f.Store, f.Log),
 		}
 		if f.Push != nil {
 			r.conns = f.Push
@@ -44,8 +45,8 @@ func (app *App) Handler(h Host) (lambda.Handler, error) {
 		return r, nil
 	case contract.RoleProcessor:
 		return &processor{
-			app: app, store: f.Store, conns: f.Push, wake: f.Queue, log: f.Log, nonce: boot.Nonce, lease: f.Lease,
-			metrics: &metrics{out: f.Out, namespace: f.Namespace},
+			app: app, store: f.Store, history: f.Store, conns: f.Push, wake: f.Queue, log: f.Log, nonce: boot.Nonce, lease: f.Lease,
+			metrics: &metrics{out: f.Out, namespace: f.Namespace}, where: request.Where{Function: f.Name, LogGroup: f.LogGroup, LogStream: f.LogStream},
 		}, nil
 	default:
 		return nil, fmt.Errorf("serve role %s: an app serves router and processor", f.Role)
@@ -83,7 +84,8 @@ func DispatcherHandler(h Host) (lambda.Handler, error) {
 	if f.Role != contract.RoleDispatcher {
 		return nil, fmt.Errorf("serve role %s: want dispatcher", f.Role)
 	}
-	return &dispatcher{store: f.Store, start: f.Processor, wake: f.Queue, log: f.Log, nonce: boot.Nonce, metrics: &metrics{out: f.Out, namespace: f.Namespace}}, nil
+	g := gate{store: f.Store, concurrency: f.Limits.TenantConcurrency, paused: f.Limits.Paused}
+	return &dispatcher{gate: g, store: f.Store, start: f.Processor, wake: f.Queue, log: f.Log, nonce: boot.Nonce, metrics: &metrics{out: f.Out, namespace: f.Namespace}}, nil
 }
 
 // serve hands the function to Lambda. One that cannot be set up answers every

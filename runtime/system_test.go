@@ -58,7 +58,7 @@ func bubble(t *testing.T, app *streamer.App, f func(t *testing.T, s *system)) {
 	synctest.Test(t, func(t *testing.T) { f(t, newSystem(t, app)) })
 }
 
-func newSystem(t *testing.T, app *streamer.App) *system {
+func newSystem(t *testing.T, app *streamer.App, more ...func(*streamer.Parts)) *system {
 	s := &system{t: t, store: newMemory(), conns: &sockets{}, wake: &hints{}, start: &hints{}, log: &lines{}, emf: &lines{}}
 	n := 0
 	var mu sync.Mutex
@@ -70,6 +70,9 @@ func newSystem(t *testing.T, app *streamer.App) *system {
 			n++
 			return "nonce" + strconv.Itoa(n)
 		},
+	}
+	for _, change := range more {
+		change(&p)
 	}
 	s.router, s.processor, s.dispatcher = streamer.NewRouter(app, p), streamer.NewProcessor(app, p), streamer.NewDispatcher(p)
 	return s

@@ -23,9 +23,10 @@ const maxMessage = 4096
 // Task is a background request in the hands of its handler. Its methods are
 // safe for concurrent use and must not be called after the handler has returned.
 type Task struct {
-	call  Call
-	owner *owner
-	log   *slog.Logger
+	call    Call
+	owner   *owner
+	log     *slog.Logger
+	journal *journal
 }
 
 // ID is the client's id of the request.
@@ -46,7 +47,7 @@ func (t *Task) Progress(p Progress) {
 	if err != nil {
 		t.log.Warn("progress metadata dropped", "request", t.owner.key, "error", err.Error())
 	}
-	t.owner.report(report{wire.Percentage(p.Percentage), cut(p.Message, maxMessage), meta})
+	t.owner.report(report{percentage: wire.Percentage(p.Percentage), message: cut(p.Message, maxMessage), metadata: meta})
 }
 
 func metadata(v any) (json.RawMessage, error) {

@@ -20,7 +20,6 @@ import (
 	"github.com/streamer-go/streamer/examples/reports/internal/analysis"
 	"github.com/streamer-go/streamer/examples/reports/internal/flights"
 	streamer "github.com/streamer-go/streamer/runtime"
-	"github.com/streamer-go/streamer/runtime/wire"
 )
 
 // App registers the actions.
@@ -51,11 +50,9 @@ func refused(err error) error {
 	if !errors.As(err, &problems) {
 		return err
 	}
-	details := make([]wire.Detail, 0, len(problems))
-	for _, p := range problems {
-		if len(details) < wire.MaxDetails {
-			details = append(details, wire.Detail{Path: "payload." + p.Path, Reason: p.Reason})
-		}
+	details := make([]streamer.Detail, len(problems))
+	for i, p := range problems {
+		details[i] = streamer.Detail{Path: "payload." + p.Path, Reason: p.Reason}
 	}
-	return wire.NewError(wire.CodeValidation, "the payload is not valid", details...)
+	return streamer.Invalid(details[0].Path, details[0].Reason, details[1:]...)
 }

@@ -6,6 +6,8 @@
 // It imports nothing outside the standard library and holds no behaviour.
 package contract
 
+import "strconv"
+
 // Role says which of the four functions a process is.
 type Role string
 
@@ -46,8 +48,22 @@ const (
 	// EnvLease is a Go duration: how long an owner may be silent before its
 	// request is given to another. It beats three times as often. Default 30s.
 	EnvLease = "STREAMER_LEASE"
+	// EnvMaxOpenUser and EnvMaxOpenTenant are whole numbers: how many requests of
+	// a user, and of a tenant, may be open at once. Not set: no limit.
+	EnvMaxOpenUser   = "STREAMER_MAX_OPEN_PER_USER"
+	EnvMaxOpenTenant = "STREAMER_MAX_OPEN_PER_TENANT"
+	// EnvTenantConcurrency is a whole number: how many requests of a tenant are
+	// worked off at once. Not set: no limit.
+	EnvTenantConcurrency = "STREAMER_TENANT_CONCURRENCY"
+	// EnvTenantRate is a number: messages per second of a tenant. Not set: no limit.
+	EnvTenantRate = "STREAMER_TENANT_RATE"
+	// EnvPaused is true or false (default): while it is true, nothing is started.
+	EnvPaused = "STREAMER_PAUSED"
 	// EnvMetricsNamespace is the CloudWatch namespace of the metrics. Default "Streamer".
 	EnvMetricsNamespace = "STREAMER_METRICS_NAMESPACE"
+	// EnvBucket is the bucket of large inputs and results; unset, where they are
+	// switched off.
+	EnvBucket = "STREAMER_BUCKET"
 	// EnvAWSEndpoint, when set, replaces the endpoint of every AWS service but
 	// @connections. The SDK's own variable is used, so the functions need no code for it.
 	EnvAWSEndpoint = "AWS_ENDPOINT_URL"
@@ -103,6 +119,13 @@ const (
 	AttrRedrives   = "redrives"   // S  id of the dead request that this one repeats
 )
 
+// Attributes of a tenant's slots and counts, which the table of connections
+// holds.
+const (
+	AttrHolder = "holder" // S  key of the request that has the slot
+	AttrCount  = "count"  // N  messages in a window
+)
+
 // Keys of the other tables, and names of the indexes.
 const (
 	AttrSK     = "sk" // S  range key of history and connections
@@ -115,6 +138,17 @@ const (
 	// DueShards is the number of hash keys that the index due is spread over.
 	DueShards = 16
 )
+
+// UploadPrefix begins the names of objects that clients upload. They are deleted
+// after a day: what was accepted is stored under a name of its own.
+const UploadPrefix = "u/"
+
+// ObjectDays are the days after which the bucket deletes what it holds, each
+// under a prefix of its own, ObjectPrefix.
+func ObjectDays() []int { return []int{2, 8, 32, 128, 400} }
+
+// ObjectPrefix begins the names of objects that are kept for that many days.
+func ObjectPrefix(days int) string { return "b/" + strconv.Itoa(days) + "/" }
 
 // Index is a keys-only global secondary index.
 type Index struct {

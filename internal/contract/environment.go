@@ -17,3 +17,19 @@ func Environment(role Role) []string {
 	}
 	return nil
 }
+
+// Switched returns the names of the variables that the function of a role is
+// given only where what they are about is switched on: what is off costs
+// nothing, not even a right. EnvConnectionsTable comes with EnvTenantRate and
+// EnvTenantConcurrency.
+func Switched(role Role) []string {
+	switch role {
+	case RoleRouter:
+		return []string{EnvMaxOpenUser, EnvMaxOpenTenant, EnvTenantRate, EnvConnectionsTable, EnvBucket}
+	case RoleDispatcher:
+		return []string{EnvPaused, EnvTenantConcurrency, EnvConnectionsTable}
+	case RoleProcessor:
+		return []string{EnvBucket}
+	}
+	return nil
+}

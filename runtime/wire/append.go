@@ -58,8 +58,9 @@ func Percentage(p float64) float64 {
 }
 
 // AppendPartial writes pieces of a result, in order. First is the number of the
-// first of them; pieces are numbered from 1 without gaps within an epoch, which
-// the cursor cannot do, for it also counts the frames of progress.
+// first of them; pieces are numbered from 1 without gaps, which the cursor cannot
+// do, for it also counts the frames of progress. An attempt of a higher epoch
+// that starts again begins with a number that others have been given before.
 func AppendPartial(dst []byte, id string, c Cursor, first int64, items []json.RawMessage) []byte {
 	dst = appendHead(dst, TypePartial, id)
 	dst = append(dst, `,"first":`...)
@@ -75,16 +76,35 @@ func AppendPartial(dst []byte, id string, c Cursor, first int64, items []json.Ra
 	return append(appendCursor(dst, c), '}')
 }
 
+// Result is what a request came to.
+type Result struct {
+	// Data is the result as JSON; nil is null. It is left out where Ref is set.
+	Data json.RawMessage
+	// Ref says where a result is that is too large for a message.
+	Ref *Ref
+	// Partials is how many pieces the finished log of partials has; 0 for none.
+	Partials int64
+}
+
 // AppendComplete writes that a request succeeded, and its result.
-func AppendComplete(dst []byte, id string, c Cursor, data json.RawMessage) []byte {
+func AppendComplete(dst []byte, id string, c Cursor, r Result) []byte {
 	dst = appendHead(dst, TypeComplete, id)
-	dst = appendRaw(dst, `,"data":`, data, true)
+	if r.Ref == nil {
+		dst = appendRaw(dst, `,"data":`, r.Data, true)
+	} else {
+		dst = r.Ref.append(append(dst, `,"ref":`...))
+	}
+	if r.Partials > 0 {
+		dst = append(dst, `,"partials":`...)
+		dst = strconv.AppendInt(dst, r.Partials, 10)
+	}
 	return append(appendCursor(dst, c), '}')
 }
 
 // AppendError writes that a message was refused, or that a request failed or was
 // cancelled: then c is its cursor, and the frame is the request's last. The id
-// is empty when the message had none that could be used.
+// is empty when the message had none that could be used. Of the details the
+// first MaxDetails are written.
 func AppendError(dst []byte, id string, e *Error, c *Cursor) []byte {
 	dst = append(dst, `{"type":"error"`...)
 	if id != "" {
@@ -95,7 +115,7 @@ func AppendError(dst []byte, id string, e *Error, c *Cursor) []byte {
 	dst = AppendString(dst, string(e.Code))
 	dst = append(dst, `,"message":`...)
 	dst = AppendString(dst, e.Message)
-	for i, d := range e.Details {
+	for i, d := range e.Details[:min(len(e.Details), MaxDetails)] {
 		if i == 0 {
 			dst = append(dst, `,"details":[`...)
 		} else {

@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"reflect"
 )
 
@@ -26,9 +25,9 @@ func Decode(payload json.RawMessage, into any) *Error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(payload))
 	dec.DisallowUnknownFields()
-	err := dec.Decode(into)
-	if err == nil {
-		if _, end := dec.Token(); end == io.EOF {
+	if dec.Decode(into) == nil {
+		rest := scanner{b: payload, i: int(dec.InputOffset())}
+		if rest.space(); rest.i == len(payload) {
 			return nil
 		}
 	}

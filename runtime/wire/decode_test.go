@@ -241,7 +241,7 @@ func FuzzFrame(f *testing.F) {
 		for _, frame := range [][]byte{
 			wire.AppendProgress(nil, id, c, percentage, text, quoted),
 			wire.AppendError(nil, id, e, &c),
-			wire.AppendComplete(nil, id, c, quoted),
+			wire.AppendComplete(nil, id, c, wire.Result{Data: quoted, Partials: 3}),
 			wire.AppendPartial(nil, id, c, 1, []json.RawMessage{quoted}),
 		} {
 			if err := s.check("frame", frame); err != nil {

@@ -30,6 +30,8 @@ const (
 	MaxAction = 128
 	// MaxMetadata is the size of a message's metadata in bytes, as it was sent.
 	MaxMetadata = 4096
+	// MaxUpload is the size of a payload that is uploaded, in bytes.
+	MaxUpload = 20 << 20
 	// MaxDepth is how deep arrays and objects of a message may be nested.
 	MaxDepth = 512
 	// MaxDetails is how many problems an error lists.
@@ -39,9 +41,15 @@ const (
 // Built-in actions of this version. All names that begin with $ are reserved:
 // the others answer [CodeInvalidAction].
 const (
-	ActionHello = "$hello"
-	ActionPing  = "$ping"
-	ActionGet   = "$get"
+	ActionHello  = "$hello"
+	ActionPing   = "$ping"
+	ActionGet    = "$get"
+	ActionCancel = "$cancel"
+	ActionResume = "$resume"
+	ActionSync   = "$sync"
+	ActionList   = "$list"
+	ActionFetch  = "$fetch"
+	ActionUpload = "$upload"
 )
 
 // States of a request, as acknowledgments and the answer to $get name them.

@@ -46,7 +46,8 @@ func TestDocumentedExamplesFitTheSchema(t *testing.T) {
 	}
 	for _, def := range []string{
 		"message", "response", "acknowledgment", "progress", "partial", "complete", "error", "event",
-		"gatewayFrame", "helloData", "pingData", "getPayload", "getData",
+		"gatewayFrame", "helloData", "pingData", "getPayload", "getData", "cancelPayload", "cancelData",
+		"resumePayload", "resumeData", "syncPayload", "syncData", "listPayload", "listData", "fetchPayload", "fetchData", "uploadPayload", "uploadData",
 	} {
 		if !shown[def] {
 			t.Errorf("there is no example of %s", def)
@@ -67,8 +68,8 @@ func checkExample(s *schema, e example) error {
 		if bad != nil {
 			return bad
 		}
-		if def, builtin := map[string]string{"$hello": "helloPayload", "$ping": "pingPayload", "$get": "getPayload"}[m.Action]; builtin && m.Payload != nil {
-			return s.check(def, m.Payload)
+		if name, builtin := strings.CutPrefix(m.Action, "$"); builtin && m.Payload != nil {
+			return s.check(name+"Payload", m.Payload)
 		}
 		return nil
 	}
@@ -110,7 +111,12 @@ func TestDocumentationNamesEverything(t *testing.T) {
 			}
 		}
 	}
-	need("`"+wire.ActionHello+"`", "`"+wire.ActionPing+"`", "`"+wire.ActionGet+"`", "`"+wire.Protocol+"`")
+	for _, action := range []string{
+		wire.ActionHello, wire.ActionPing, wire.ActionGet, wire.ActionCancel, wire.ActionResume, wire.ActionSync, wire.ActionList, wire.ActionFetch, wire.ActionUpload,
+	} {
+		need("### `" + action + "`")
+	}
+	need("`" + wire.Protocol + "`")
 	for _, n := range []int{wire.MaxMessage, wire.MaxFrame, wire.MaxMetadata, wire.MaxID, wire.MaxDepth, wire.MaxDetails} {
 		need(fmt.Sprint(n))
 	}

@@ -23,6 +23,8 @@ type Frame struct {
 	Retryable     bool              `json:"retryable,omitempty"`      // error
 	SameID        bool              `json:"same_id,omitempty"`        // error
 	Topic         string            `json:"topic,omitempty"`          // event
+	Partials      int64             `json:"partials,omitempty"`       // complete: pieces of the finished log
+	Ref           *Ref              `json:"ref,omitempty"`            // complete: where a large result is
 	Epoch         int64             `json:"epoch,omitempty"`
 	Seq           int64             `json:"seq,omitempty"`
 	// Placed says that the frame has a cursor: it belongs to an accepted request.

@@ -13,7 +13,8 @@ func TestFrameMarshalsAsItCame(t *testing.T) {
 	for _, body := range [][]byte{
 		wire.AppendAcknowledgment(nil, "r", "PENDING", 1, wire.Cursor{}),
 		wire.AppendProgress(nil, "r", wire.Cursor{Epoch: 1, Seq: 1}, 0, "", nil),
-		wire.AppendComplete(nil, "r", wire.Cursor{Epoch: 2}, []byte(`{"n":0}`)),
+		wire.AppendComplete(nil, "r", wire.Cursor{Epoch: 2}, wire.Result{Data: []byte(`{"n":0}`)}),
+		wire.AppendComplete(nil, "r", wire.Cursor{Epoch: 2}, wire.Result{Ref: &wire.Ref{Size: 400_000, Parts: 7}, Partials: 2}),
 		wire.AppendError(nil, "r", wire.NewError(wire.CodeConflict, "taken"), nil),
 		wire.AppendResponse(nil, "r", []byte(`null`)),
 	} {

@@ -15,6 +15,8 @@ type Message struct {
 	Action string
 	// Payload is the action's input as it was sent; nil when there was none.
 	Payload json.RawMessage
+	// Ref names an upload that holds the payload; "" when there was none.
+	Ref string
 	// Metadata is a free object, at most 4 KB; nil when there was none.
 	Metadata json.RawMessage
 }
@@ -24,13 +26,14 @@ const (
 	keyID = 1 << iota
 	keyAction
 	keyPayload
+	keyRef
 	keyMetadata
 )
 
 // Parse reads a client's message. Payload and Metadata are slices of body.
 //
 // The whole text is checked: valid JSON in valid UTF-8, an object, no other
-// keys than id, action, payload and metadata (in exactly this spelling), none
+// keys than id, action, payload, payload_ref and metadata (in exactly this spelling), none
 // twice, nothing after the object. The error is VALIDATION_ERROR with all
 // problems that were found, or PAYLOAD_TOO_LARGE above MaxMessage. Together with
 // an error the message holds the id, where there was one that could be used, so
@@ -49,6 +52,24 @@ func Parse(body []byte) (Message, *Error) {
 		return p.msg, nil
 	}
 	return Message{ID: p.msg.ID}, p.failure(ok)
+}
+
+// ParsePayload checks a payload that came by another way than a message: valid
+// JSON in valid UTF-8, with nothing after it, nested no deeper than a message's.
+func ParsePayload(body []byte) *Error {
+	p := parser{scanner: scanner{b: body}}
+	_, ok := p.value(1)
+	if p.space(); ok && (p.i != len(p.b) || !utf8.Valid(body)) {
+		ok = false
+	}
+	switch {
+	case ok:
+		return nil
+	case p.deep:
+		return NewError(CodeValidation, "the payload is not valid", Detail{Path: "payload", Reason: fmt.Sprintf("is nested deeper than %d levels", MaxDepth)})
+	default:
+		return NewError(CodeValidation, "the payload is not valid", Detail{Path: "payload", Reason: fmt.Sprintf("is not JSON in UTF-8: see byte %d", p.i)})
+	}
 }
 
 // parser reads the top-level object.
@@ -103,6 +124,9 @@ func (p *parser) top() bool {
 	if p.seen&keyAction == 0 {
 		p.problem("action", "is required")
 	}
+	if p.seen&keyPayload != 0 && p.seen&keyRef != 0 {
+		p.problem("payload_ref", "is given beside payload")
+	}
 	return true
 }
 
@@ -133,6 +157,8 @@ func (p *parser) member() bool {
 		return p.id()
 	case keyAction:
 		return p.action()
+	case keyRef:
+		return p.ref()
 	}
 	raw, ok := p.value(1)
 	switch {
@@ -154,6 +180,8 @@ func bit(name []byte) int {
 		return keyAction
 	case "payload":
 		return keyPayload
+	case "payload_ref":
+		return keyRef
 	case "metadata":
 		return keyMetadata
 	}
@@ -201,6 +229,21 @@ func (p *parser) action() bool {
 	p.msg.Action = t.string()
 	if p.msg.Action == "" || utf8.RuneCountInString(p.msg.Action) > MaxAction {
 		p.problem("action", "must be 1 to 128 characters")
+	}
+	return true
+}
+
+func (p *parser) ref() bool {
+	p.space()
+	if p.i < len(p.b) && p.b[p.i] != '"' {
+		return p.notString("payload_ref")
+	}
+	t, ok := p.str()
+	if !ok {
+		return false
+	}
+	if p.msg.Ref = t.string(); !ValidID(p.msg.Ref) {
+		p.problem("payload_ref", "must be the payload_ref of an upload")
 	}
 	return true
 }

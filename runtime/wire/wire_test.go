@@ -118,7 +118,7 @@ func TestFramesFitTheSchemaAndAreReadBack(t *testing.T) {
 		"partial": {"partial", wire.AppendPartial(nil, "r-1", cur, 8, []json.RawMessage{raw(`"he"`), nil, raw(`[1]`)}), wire.Frame{
 			Type: "partial", RequestID: "r-1", First: 8, Items: []json.RawMessage{raw(`"he"`), raw(`null`), raw(`[1]`)}, Epoch: 3, Seq: 17, Placed: true,
 		}},
-		"complete": {"complete", wire.AppendComplete(nil, "r-1", cur, raw(`"x"`)), wire.Frame{
+		"complete": {"complete", wire.AppendComplete(nil, "r-1", cur, wire.Result{Data: raw(`"x"`)}), wire.Frame{
 			Type: "complete", RequestID: "r-1", Data: raw(`"x"`), Epoch: 3, Seq: 17, Placed: true,
 		}},
 		"error": {"error", wire.AppendError(nil, "r-1", full, &cur), wire.Frame{

@@ -44,6 +44,7 @@ func streamer(t *testing.T, args ...string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(bounded(t), command.path, args...)
 	cmd.Dir = "../.."
+	cmd.WaitDelay = patience // whatever it left behind may hold its output open
 	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
 	if dir := os.Getenv("STREAMER_COVER_DIR"); dir != "" {
 		cmd.Env = append(cmd.Env, "GOCOVERDIR="+dir)

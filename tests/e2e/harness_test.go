@@ -122,14 +122,23 @@ type rawConn struct {
 
 func (r *rawConn) send(body string) {
 	r.t.Helper()
-	if err := r.ws.Write(bounded(r.t), websocket.MessageText, []byte(body)); err != nil {
+	if err := r.write(body); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
+// write is send for other goroutines than the test's.
+func (r *rawConn) write(body string) error {
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	return r.ws.Write(ctx, websocket.MessageText, []byte(body))
+}
+
 func (r *rawConn) next() wire.Frame {
 	r.t.Helper()
-	_, body, err := r.ws.Read(bounded(r.t))
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	_, body, err := r.ws.Read(ctx)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -65,10 +66,20 @@ func stand(dir string, change func(*devhost.Options)) (*system, error) {
 	if change != nil {
 		change(&options)
 	}
+	// Whatever hangs is to be an error that says where, not a test that is killed.
+	ctx, cancel := context.WithTimeout(context.Background(), standing)
+	defer cancel()
 	var err error
-	s.System, err = devhost.Start(context.Background(), options)
+	s.System, err = devhost.Start(ctx, options)
 	return s, err
 }
+
+// standing bounds how long a system takes to stand up: it is built first, and
+// other tests build theirs. ending bounds how long it takes to end.
+const (
+	standing = 8 * time.Minute
+	ending   = 2 * time.Minute
+)
 
 // coverage makes processes write counters where STREAMER_COVER_DIR says.
 func coverage(config *localcloud.Config) []string {
@@ -100,8 +111,16 @@ func own(t *testing.T, change func(*devhost.Options)) *system {
 
 // end closes the system and looks for what is left of it.
 func (s *system) end() error {
-	if err := s.Close(); err != nil {
-		return err
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			return err
+		}
+	case <-time.After(ending):
+		stacks := make([]byte, 1<<20)
+		return fmt.Errorf("close: not within %s:\n%s", ending, stacks[:runtime.Stack(stacks, true)])
 	}
 	if left := s.processes(""); len(left) > 0 {
 		return fmt.Errorf("processes left after Close: %v", left)

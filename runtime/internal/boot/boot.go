@@ -20,10 +20,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	c "github.com/streamer-go/streamer/internal/contract"
 	"github.com/streamer-go/streamer/runtime/internal/dynamo"
+	"github.com/streamer-go/streamer/runtime/internal/objects"
 	"github.com/streamer-go/streamer/runtime/internal/push"
 	"github.com/streamer-go/streamer/runtime/internal/work"
 )
@@ -39,7 +41,7 @@ type Host struct {
 // Function is what a function needs, wired.
 type Function struct {
 	Role         c.Role
-	Store        *dynamo.Store
+	Store        Store
 	Push         *push.Pusher // nil for a router without the endpoint
 	Queue        *work.Queue
 	Processor    *work.Processor
@@ -50,9 +52,21 @@ type Function struct {
 	Threshold    time.Duration
 	QuickTimeout time.Duration
 	Lease        time.Duration
+	Limits       Limits
 	Namespace    string
 	Name         string
+	LogGroup     string
+	LogStream    string
 }
+
+// Store is the tables, and the objects of what they cannot hold.
+type Store struct {
+	*dynamo.Store
+	*Objects
+}
+
+// Objects is a name of its own, for the other half of Store is called Store.
+type Objects = objects.Store
 
 // New reads the environment. Every problem is an error that names the variable.
 func New(h Host) (*Function, error) {
@@ -67,7 +81,7 @@ func New(h Host) (*Function, error) {
 		Role: c.Role(h.Getenv(c.EnvRole)), Out: h.Log, Transport: h.Transport,
 		Threshold: e.duration(c.EnvQuickThreshold, 5*time.Second), QuickTimeout: e.duration(c.EnvQuickTimeout, 10*time.Second),
 		Lease: e.duration(c.EnvLease, 30*time.Second), Namespace: e.or(c.EnvMetricsNamespace, "Streamer"),
-		Name: h.Getenv("AWS_LAMBDA_FUNCTION_NAME"),
+		Name: h.Getenv("AWS_LAMBDA_FUNCTION_NAME"), LogGroup: h.Getenv("AWS_LAMBDA_LOG_GROUP_NAME"), LogStream: h.Getenv("AWS_LAMBDA_LOG_STREAM_NAME"),
 	}
 	f.Log = slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: e.level()}))
 	cfg := aws.Config{
@@ -88,16 +102,22 @@ func New(h Host) (*Function, error) {
 		f.store(cfg, dynamo.Tables{Connections: e.required(c.EnvConnectionsTable)})
 		e.json(c.EnvAuth, &f.Auth)
 	case c.RoleRouter:
-		f.store(cfg, dynamo.Tables{Requests: e.required(c.EnvRequestsTable), History: e.required(c.EnvHistoryTable)})
+		tables := dynamo.Tables{Requests: e.required(c.EnvRequestsTable), History: e.required(c.EnvHistoryTable)}
+		f.Limits = e.limits(f.Role, &tables)
+		f.store(cfg, tables)
+		f.objects(cfg, h)
 		if ep := h.Getenv(c.EnvCallbackEndpoint); ep != "" {
 			f.pusher(cfg, ep)
 		}
 	case c.RoleDispatcher:
-		f.store(cfg, dynamo.Tables{Requests: e.required(c.EnvRequestsTable)})
+		tables := dynamo.Tables{Requests: e.required(c.EnvRequestsTable)}
+		f.Limits = e.limits(f.Role, &tables)
+		f.store(cfg, tables)
 		f.queue(cfg, e.required(c.EnvWakeQueueURL))
 		f.Processor = work.NewProcessor(lambda.NewFromConfig(cfg), e.required(c.EnvProcessorFunction))
 	case c.RoleProcessor:
 		f.store(cfg, dynamo.Tables{Requests: e.required(c.EnvRequestsTable), History: e.required(c.EnvHistoryTable)})
+		f.objects(cfg, h)
 		f.queue(cfg, e.required(c.EnvWakeQueueURL))
 		f.pusher(cfg, e.required(c.EnvCallbackEndpoint))
 	default:
@@ -110,7 +130,17 @@ func New(h Host) (*Function, error) {
 }
 
 func (f *Function) store(cfg aws.Config, t dynamo.Tables) {
-	f.Store = dynamo.New(dynamodb.NewFromConfig(cfg), t)
+	f.Store = Store{dynamo.New(dynamodb.NewFromConfig(cfg, dynamo.RetryConflicts), t), &objects.Store{}}
+}
+
+// objects reaches the bucket, where there is one. An endpoint of one's own has
+// no host name for each bucket.
+func (f *Function) objects(cfg aws.Config, h Host) {
+	bucket := h.Getenv(c.EnvBucket)
+	if bucket == "" {
+		return
+	}
+	f.Store.Objects = objects.New(s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil }), bucket)
 }
 
 func (f *Function) queue(cfg aws.Config, url string) {

@@ -92,6 +92,7 @@ func item(r *rand.Rand) request.Attrs {
 		c.AttrStart: r.Int64N(3), c.AttrDueAt: r.Int64N(99), c.AttrDueShard: "01", c.AttrLease: r.Int64N(99), c.AttrRunAt: r.Int64N(99),
 		c.AttrCancel: true, c.AttrProgress: request.Attrs{"epoch": int64(1), "message": ""}, c.AttrExpires: r.Int64N(99),
 		c.AttrFailure: request.Attrs{"retryable": true, "code": "X"}, c.AttrOutput: []byte("out"), c.AttrTrace: "t",
+		c.AttrWaiting: "tenant", c.AttrLane: "W/t", c.AttrLaneAt: r.Int64N(99), c.AttrOpen: "t", c.AttrOpenAt: "u/1#r",
 	} {
 		if r.IntN(2) == 0 {
 			it[name] = v
@@ -120,9 +121,9 @@ func params(r *rand.Rand, t request.Transition) request.Attrs {
 	for name, v := range map[string]any{
 		c.AttrProgress: (&request.Snapshot{Epoch: 2, Seq: 3, Percentage: 12.34, Message: "m", Metadata: `{"a":1}`}).Attrs(),
 		c.AttrFailure:  (&request.Failure{Code: "C", Message: "m", Retryable: true}).Attrs(), c.AttrOutput: []byte("new"),
-		request.PUnwatch: fmt.Sprintf("c%d", r.IntN(3)),
+		request.PUnwatch: fmt.Sprintf("c%d", r.IntN(3)), c.AttrLane: "D/01", c.AttrLaneAt: r.Int64N(99), c.AttrWaiting: "tenant",
 	} {
-		if r.IntN(2) == 0 {
+		if r.IntN(2) == 0 || t.Name == request.Park.Name {
 			p[name] = v
 		}
 	}
@@ -134,7 +135,7 @@ func params(r *rand.Rand, t request.Transition) request.Attrs {
 
 // moves says whether the transition carries a nonce.
 func moves(t request.Transition) bool {
-	return !slices.Contains([]string{request.Beat.Name, request.Offer.Name, request.Watch.Name, request.CancelRunning.Name}, t.Name)
+	return !slices.Contains([]string{request.Beat.Name, request.Offer.Name, request.Park.Name, request.Settle.Name, request.Watch.Name, request.CancelRunning.Name}, t.Name)
 }
 
 // TestDatabaseDoesWhatApplySays: what is rendered for DynamoDB leaves exactly

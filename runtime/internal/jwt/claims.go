@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	lib "github.com/golang-jwt/jwt/v5"
@@ -31,7 +32,7 @@ func (n names) withDefaults() names {
 }
 
 // identity reads the claims of a token that has been verified.
-func (n names) identity(claims lib.MapClaims) (Identity, error) {
+func (n names) identity(claims lib.MapClaims, leeway time.Duration) (Identity, error) {
 	user, err := name(claims, n.user)
 	if err == nil && user == "" {
 		err = errors.New("is missing or empty")
@@ -51,10 +52,11 @@ func (n names) identity(claims lib.MapClaims) (Identity, error) {
 	if err != nil || exp == nil {
 		return Identity{}, refuse("claim exp", err) // not reached: the parser requires it
 	}
-	if y := exp.UTC().Year(); y < 1970 || y > 9999 {
+	end := exp.UTC().Add(leeway)
+	if y := end.Year(); y < 1970 || y > 9999 {
 		return Identity{}, refuse("claim exp is beyond the year 9999", nil)
 	}
-	return Identity{User: user, Tenant: tenant, Permissions: permissions, Expires: exp.UTC()}, nil
+	return Identity{User: user, Tenant: tenant, Permissions: permissions, Expires: end}, nil
 }
 
 // name reads a claim that is part of keys; "" when it is absent or null.

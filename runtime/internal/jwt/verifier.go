@@ -34,7 +34,9 @@ type Identity struct {
 	User        string // never empty
 	Tenant      string // empty when the token names none
 	Permissions []string
-	Expires     time.Time // the claim exp, without leeway
+	// Expires is when the token ends for this deployment: the claim exp and the
+	// leeway, so that whoever let a token in and whoever looks at it later agree.
+	Expires time.Time
 }
 
 // Error says why a token was refused. Its text is for logs, never for the
@@ -66,6 +68,7 @@ type Verifier struct {
 	remote *keySet // nil without a URL
 	parser *lib.Parser
 	claims names
+	leeway time.Duration
 }
 
 // New returns a verifier. The transport is used for the key set's URL only. An
@@ -114,7 +117,7 @@ func New(auth contract.Auth, transport http.RoundTripper) (*Verifier, error) {
 	if len(auth.Audience) > 0 {
 		options = append(options, lib.WithAudience(auth.Audience...))
 	}
-	v.parser = lib.NewParser(options...)
+	v.parser, v.leeway = lib.NewParser(options...), leeway
 	return v, nil
 }
 
@@ -136,7 +139,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Identity, error) {
 	case err != nil:
 		return Identity{}, refuse("token is not valid", err)
 	}
-	return v.claims.identity(claims)
+	return v.claims.identity(claims, v.leeway)
 }
 
 // inspect refuses what the parser would let pass: members given twice, of which

@@ -121,3 +121,12 @@ func Slots(tenant string) string { return "#slots/" + tenant }
 
 // Rate is the hash key there of a tenant's message counts.
 func Rate(tenant string) string { return "#rate/" + tenant }
+
+// Object is the name of an object that belongs to a request, under the prefix of
+// how long it is kept.
+func Object(prefix, key, name string) string { return prefix + key + "/" + name }
+
+// Upload is the name, under that prefix, of an object that a user may upload.
+func Upload(prefix, tenant, user, ref string) string {
+	return prefix + Owner(tenant, user) + "/" + encode(ref)
+}

@@ -2,6 +2,7 @@ package request
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -49,8 +50,8 @@ type Failure struct {
 // Checkpoint is what a handler goes on from.
 type Checkpoint struct {
 	State []byte // a blob
-	// Partials says how many of the log it covers.
-	Partials int64
+	// Partials says how many of the log it covers, Bytes how many bytes of it.
+	Partials, Bytes int64
 }
 
 // Reasons for waiting.
@@ -60,7 +61,9 @@ const (
 )
 
 // Attrs of the checkpoint as they are stored.
-func (p *Checkpoint) Attrs() Attrs { return Attrs{"state": p.State, "partials": p.Partials} }
+func (p *Checkpoint) Attrs() Attrs {
+	return Attrs{"state": p.State, "partials": p.Partials, "bytes": p.Bytes}
+}
 
 // Snapshot is the newest progress.
 type Snapshot struct {
@@ -107,7 +110,7 @@ func Decode(a Attrs) Item {
 		it.Failure.Retryable, _ = f["retryable"].(bool)
 	}
 	if p, ok := a[c.AttrCheckpoint].(Attrs); ok {
-		it.Checkpoint = &Checkpoint{State: raw(p, "state"), Partials: num(p, "partials")}
+		it.Checkpoint = &Checkpoint{State: raw(p, "state"), Partials: num(p, "partials"), Bytes: num(p, "bytes")}
 	}
 	if p, ok := a[c.AttrProgress].(Attrs); ok {
 		it.Progress = &Snapshot{
@@ -181,6 +184,10 @@ type Outcome struct {
 // ErrRefused is returned for a call that will be refused again however often it
 // is made: no permission, no such table, or an item that cannot be stored.
 var ErrRefused = errors.New("refused for good")
+
+// ErrTooLarge is returned for what nothing can hold: more than history takes,
+// where objects are not switched on.
+var ErrTooLarge = fmt.Errorf("%w: too large to be stored", ErrRefused)
 
 // ErrNoBlob is returned for a blob that is not there, or no longer.
 var ErrNoBlob = errors.New("no such blob")

@@ -20,8 +20,11 @@ func (m *model) apply(w world, wr *write) (world, bool) {
 	}
 	m.checkOwner(w, wr, before, now)
 	m.checkSweep(w, wr, before, after)
+	if wr.name == "settle" && (w.settled || before.State != Failed) {
+		m.fail("an operator settled what is not dead, or was settled before: %v", w.item)
+	}
 	w.item = after
-	if wr.name == "claim" {
+	if wr.name == "claim" || wr.name == "accept" && now.State == Processing {
 		w.owners[now.Epoch] = wr.who
 	}
 	return w, true

@@ -15,6 +15,7 @@ func (m *model) next(w world) []world {
 	}
 	out = append(out, m.sweepSteps(w)...)
 	out = append(out, m.parkSteps(w)...)
+	out = append(out, m.operatorSteps(w)...)
 	if w.late != nil { // the copy arrives
 		l := w.late
 		w.late = nil
@@ -69,6 +70,16 @@ func (m *model) procSteps(w world, i int) (out []world) {
 	switch {
 	case p.unsure != nil: // the reply was lost: the same write again
 		return append(out, m.send(w, i, p.unsure)...)
+	case p.phase == "" && p.life < m.bounds.lives[i] && w.item == nil && m.bounds.once:
+		// A router that runs the request itself: it owns what it accepts.
+		n := w
+		who := "p" + strconv.Itoa(i) + "." + strconv.Itoa(p.life)
+		n.procs[i] = proc{phase: "claim", life: p.life + 1, who: who, nonce: who, epoch: 1}
+		return append(out, m.send(n, i, &write{"accept", who, Attrs{
+			c.AttrState: string(Processing), c.AttrEpoch: int64(1), c.AttrBeat: int64(0), c.AttrBy: who,
+			c.AttrAttempt: int64(1), c.AttrMax: int64(2), c.AttrAction: "a", c.AttrDueAt: int64(1), c.AttrDueShard: "00",
+			c.AttrLease: int64(1), c.AttrWatchers: Attrs{}, c.AttrOffers: int64(0),
+		}})...)
 	case p.phase == "" && p.life < m.bounds.lives[i] && w.item != nil:
 		// A hint for any epoch that was ever offered, doubled or late.
 		for e := int64(0); e <= Decode(w.item).Epoch; e++ {
@@ -129,7 +140,7 @@ func (m *model) reply(w world, i int, wr *write, ok bool) world {
 	switch {
 	case !ok && wr.name == "beat" && it.Epoch == p.epoch: // an older copy
 		p.beat++
-	case ok && wr.name == "claim":
+	case ok && (wr.name == "claim" || wr.name == "accept"):
 		p.phase, p.epoch, p.beat = "own", it.Epoch, it.Beat
 		if w.owners[p.epoch] != p.who {
 			m.fail("%s believes to own epoch %d of %q", p.who, p.epoch, w.owners[p.epoch])
@@ -165,7 +176,11 @@ func (m *model) sweepSteps(w world) (out []world) {
 		names = []string{"advance (cancel)"}
 	}
 	for _, name := range names {
-		n, _ := m.apply(w, &write{name, "sweep", m.params(fmt.Sprint("sweep", w.sweeps), read)})
+		p := m.params(fmt.Sprint("sweep", w.sweeps), read)
+		if name == "advance (fail)" {
+			p[c.AttrLane], p[c.AttrLaneAt] = "dead", int64(1)
+		}
+		n, _ := m.apply(w, &write{name, "sweep", p})
 		out = append(out, n)
 	}
 	return append(out, w) // or the dispatcher dies
@@ -186,4 +201,14 @@ func (m *model) parkSteps(w world) (out []world) {
 		}
 	}
 	return out
+}
+
+// operatorSteps: somebody who takes the request for dead.
+func (m *model) operatorSteps(w world) []world {
+	n, ok := m.apply(w, &write{"settle", "operator", Attrs{}})
+	if !ok {
+		return nil
+	}
+	n.settled = true
+	return []world{n}
 }

@@ -33,6 +33,7 @@ type world struct {
 	cancels  int
 	sweeps   int
 	parks    int
+	settled  bool // ghost: an operator was told that it counted
 	copied   bool
 	late     *write     // a copy still under way
 	owners   [10]string // ghost: by epoch, the invocation that claimed it
@@ -65,6 +66,7 @@ type bounds struct {
 	lives                          [2]int // invocations of each processor
 	cancels, sweeps, beats, resend int
 	parks                          int
+	once                           bool // a router may own what it accepts
 }
 
 type model struct {
@@ -135,6 +137,7 @@ func (m *model) key(w *world) [16]byte {
 	flag(w.item == nil)
 	flag(w.acked)
 	flag(w.copied)
+	flag(w.settled)
 	num(int64(w.sent))
 	num(int64(w.cancels))
 	num(int64(w.sweeps))
@@ -190,11 +193,12 @@ func (m *model) fail(format string, args ...any) {
 
 // scopes are what is explored by default: all that can happen to three
 // invocations without a cancellation, to two with one, and to two when the
-// offer is taken back once.
+// offer is taken back once, or when a router owns what it accepts.
 var scopes = map[string]bounds{
 	"handed on": {lives: [2]int{2, 1}, cancels: 0, sweeps: 1, beats: 1, resend: 2},
 	"cancelled": {lives: [2]int{1, 1}, cancels: 1, sweeps: 1, beats: 1, resend: 2},
 	"parked":    {lives: [2]int{1, 1}, cancels: 1, sweeps: 1, beats: 1, resend: 1, parks: 1},
+	"at once":   {lives: [2]int{1, 1}, cancels: 1, sweeps: 1, beats: 0, resend: 2, once: true},
 }
 
 func TestModelEveryInterleaving(t *testing.T) {

@@ -54,6 +54,9 @@ func TestModelMissesEveryGuard(t *testing.T) {
 		{"advance (fail): epoch", without("advance (fail)", c.AttrEpoch), "changed hands"},
 		{"advance (fail): beat", without("advance (fail)", c.AttrBeat), "beaten since"},
 		{"advance (fail): no cancel", without("advance (fail)", c.AttrCancel), "made FAILED"},
+		{"settle: failed", without("settle", c.AttrState), "settled what is not dead"},
+		{"settle: on the list", without("settle", c.AttrLane), "settled before"},
+		{"settle: leaves the list", keeping("settle", c.AttrLane), "settled before"},
 		{"nonce", func(m *model) { m.nonces = false }, "had happened"},
 		{"nonce: fresh", func(m *model) { m.fresh = false }, "believes to own"},
 	}

@@ -182,7 +182,8 @@ var (
 			state(Pending), moved, {attr: c.AttrStart, to: param(PNext)},
 			{attr: c.AttrAttempt, to: fixed(int64(-1)), add: true}, due, progress, nonce,
 		},
-		remove: givesUp[1:],
+		// What failed before is over: the work has gone on since.
+		remove: append(givesUp[1:len(givesUp):len(givesUp)], c.AttrFailure),
 		Then:   "the stream starts it",
 	}
 	// End is the owner's terminal write.
@@ -265,12 +266,19 @@ var (
 		remove: closes,
 		Then:   "the processor is invoked to push what the item says",
 	}
+	// Settle takes a dead request off the list, once. It stays until it expires.
+	Settle = Transition{
+		Name: "settle", Who: "operator",
+		when:   []check{{c.AttrState, equal, fixed(string(Failed))}, {c.AttrLane, present, value{}}},
+		remove: []string{c.AttrLane, c.AttrLaneAt},
+		Then:   "nothing; in one transaction with the accept of the request that repeats it, it was redriven",
+	}
 )
 
 // Table is every row, in the order of a request's life.
 func Table() []Transition {
 	return []Transition{
 		Accept, Claim, Beat, Retry, Postpone, Continue, End, CancelPending, CancelRunning, Tombstone, Watch,
-		Offer, Park, AdvanceCancel, AdvanceFail,
+		Offer, Park, AdvanceCancel, AdvanceFail, Settle,
 	}
 }

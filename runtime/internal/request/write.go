@@ -119,14 +119,17 @@ func (r *renderer) update() string {
 		}
 		sets = append(sets, target+" = "+v)
 	}
-	out := "SET " + strings.Join(sets, ", ")
 	for _, a := range r.t.remove {
 		removes = append(removes, r.name(a))
 	}
-	if len(removes) == 0 {
-		return out
+	var clauses []string
+	if len(sets) > 0 {
+		clauses = append(clauses, "SET "+strings.Join(sets, ", "))
 	}
-	return out + " REMOVE " + strings.Join(removes, ", ")
+	if len(removes) > 0 {
+		clauses = append(clauses, "REMOVE "+strings.Join(removes, ", "))
+	}
+	return strings.Join(clauses, " ")
 }
 
 // Apply is what the database does: it returns the item after the transition,
@@ -243,11 +246,14 @@ func (t Transition) writesText() string {
 		}
 		parts = append(parts, text)
 	}
-	out := "`" + strings.Join(parts, "`, `") + "`"
-	if len(t.remove) > 0 {
-		out += "; no `" + strings.Join(t.remove, "`, `") + "`"
+	var clauses []string
+	if len(parts) > 0 {
+		clauses = append(clauses, "`"+strings.Join(parts, "`, `")+"`")
 	}
-	return out
+	if len(t.remove) > 0 {
+		clauses = append(clauses, "no `"+strings.Join(t.remove, "`, `")+"`")
+	}
+	return strings.Join(clauses, "; ")
 }
 
 func (v value) text() string {

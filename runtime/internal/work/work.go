@@ -24,6 +24,12 @@ type Hint struct {
 	Deadline int64 `json:"deadline,omitempty"`
 	// Push asks the processor to push what the item says, not to run it.
 	Push bool `json:"push,omitempty"`
+	// Slot says that the request was given one of its tenant's slots, which is to
+	// be handed on when it ends or is given up.
+	Slot bool `json:"slot,omitempty"`
+	// Tenant makes it a message about that tenant, as keys.Tenant returns it: the
+	// request of Key, if there is one, needs its slot for no epoch up to Epoch any more.
+	Tenant string `json:"tenant,omitempty"`
 }
 
 // MaxDelay is the longest delay of a message.

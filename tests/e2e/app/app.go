@@ -36,9 +36,11 @@ func App() *streamer.App {
 	})
 	streamer.HandleTask(app, "fail", fail, streamer.Retry(3, soon))
 	streamer.HandleTask(app, "sleep", sleep, streamer.ProgressEvery(20*time.Millisecond))
+	streamer.HandleTask(app, "hold", hold)
 	streamer.HandleTask(app, "count", count, streamer.Retry(20, soon))
 	streamer.HandleTask(app, "panic.long", func(context.Context, *streamer.Task, struct{}) (Echo, error) { panic(Secret) }, streamer.Retry(1, soon))
 	streamer.HandleTask(app, "large.long", func(_ context.Context, _ *streamer.Task, in Large) (Echo, error) { return large(in), nil })
+	streamer.HandleTask(app, "length.long", func(_ context.Context, _ *streamer.Task, in Echo) (Echo, error) { return Echo{N: len(in.Text)}, nil })
 	streamer.HandleTask(app, "wait.long", func(ctx context.Context, _ *streamer.Task, _ struct{}) (Echo, error) {
 		<-ctx.Done()
 		return Echo{}, context.Cause(ctx)
@@ -105,6 +107,28 @@ func sleep(ctx context.Context, task *streamer.Task, in Sleep) (Ran, error) {
 		}
 	}
 	return Ran{task.Attempt()}, nil
+}
+
+// Hold works until there is a file of that name in $E2E_DIR.
+type Hold struct {
+	Until string `json:"until"`
+}
+
+func hold(ctx context.Context, task *streamer.Task, in Hold) (Ran, error) {
+	task.Progress(streamer.Progress{Message: "at work"})
+	look := time.NewTicker(500 * time.Millisecond)
+	defer look.Stop()
+	for {
+		_, err := os.Stat(filepath.Join(os.Getenv("E2E_DIR"), filepath.Base(in.Until)))
+		if !errors.Is(err, os.ErrNotExist) {
+			return Ran{task.Attempt()}, err
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return Ran{}, context.Cause(ctx)
+		}
+	}
 }
 
 // count notes each attempt in a file named after the request, then sleeps.

@@ -25,6 +25,7 @@ func program(ctx *pulumi.Context) error {
 		Handlers:       &component.Handlers{Package: "../app/cmd/handlers"},
 		Auth:           &component.Auth{Keys: []component.Key{{PEM: pulumi.String(key)}}, QueryParameter: pulumi.String("access_token")},
 		AllowedOrigins: []pulumi.StringInput{pulumi.String("https://app.example.com")},
+		LargePayloads:  true,
 		Lease:          pulumi.String("3s"),
 		QuickThreshold: pulumi.String("1s"),
 		QuickTimeout:   pulumi.String("2s"),

@@ -1,0 +1,221 @@
+package streamer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/streamer-go/streamer/runtime/wire"
+)
+
+const (
+	// quickGrace is what a handler has to return after its deadline.
+	quickGrace = time.Second
+	// answerTime is what the function needs to write its answer down.
+	answerTime = 500 * time.Millisecond
+	// maxTimeout leaves time for the grace, for storing what is promoted and for
+	// the way back: API Gateway waits 29 seconds for an answer.
+	maxTimeout = 25 * time.Second
+)
+
+// ErrPromoted is the cause of a quick handler's cancelled context when its
+// action allows promotion: the handler is to return soon, and the request is
+// carried on in the background.
+var ErrPromoted = errors.New("the request is carried on in the background")
+
+// Timeout is the deadline of a quick handler, up to 25 s (default QuickTimeout
+// of the deployment, 10 s). Then its context is cancelled; it has one second to
+// return, and is given up with TIMEOUT otherwise.
+func Timeout(d time.Duration) Option {
+	if d <= 0 || d > maxTimeout {
+		panic(fmt.Sprintf("streamer: Timeout(%v): want more than zero and at most %v", d, maxTimeout))
+	}
+	return func(a *action) { a.timeout = d }
+}
+
+// Promote allows a quick request that takes too long to be carried on in the
+// background: at its deadline the handler's context is cancelled with
+// ErrPromoted, and when it returns an error within a second the request is
+// accepted as a long one, under the same id, and its handler is called again
+// there. A handler that ignores its context is answered with TIMEOUT instead:
+// two copies never run. An error that is final (Permanent, or an *Error that is
+// not retryable) is answered, not promoted.
+//
+// A message that is sent again runs again, also when its request was promoted
+// before: with Idempotent it does not.
+func Promote() Option { return func(a *action) { a.promote = true } }
+
+// Idempotent stores the quick requests of the action, so that a message that is
+// sent again with the same id does not run twice: it is answered with the
+// outcome of the first. It costs two writes. A router that dies over a request
+// leaves it to a processor, which runs the handler again: its effects are at
+// least once, its outcome is stored once. An error is an outcome too.
+func Idempotent() Option { return func(a *action) { a.idempotent = true } }
+
+// checkQuick panics when options for quick handlers are given to a long one.
+func (a *action) checkQuick() {
+	if a.long && (a.timeout > 0 || a.promote || a.idempotent) {
+		panic(fmt.Sprintf("streamer: action %q takes a *Task: Timeout, Promote and Idempotent are for plain handlers", a.name))
+	}
+}
+
+// quickRun is a quick handler at work. One that has returned is used again.
+type quickRun struct {
+	action  string
+	started time.Time
+	state   atomic.Int32  // running, then returned or given up: whoever is first
+	done    chan struct{} // holds one: data and err are there
+	timer   *time.Timer
+	data    []byte
+	err     error
+}
+
+const (
+	running int32 = iota
+	returned
+	givenUp
+)
+
+// newRun takes the run that was used before, if nobody else has: a router
+// answers one message at a time on Lambda.
+func (r *router) newRun(action string, started time.Time, limit time.Duration) *quickRun {
+	q := r.spare.Swap(nil)
+	if q == nil {
+		q = &quickRun{done: make(chan struct{}, 1), timer: time.NewTimer(limit)}
+	} else {
+		q.timer.Reset(limit)
+	}
+	q.action, q.started = action, started
+	q.state.Store(running)
+	return q
+}
+
+// quickEnd is how a quick handler came back.
+type quickEnd struct {
+	data      []byte
+	err       error
+	late      bool // after its deadline
+	abandoned bool // it is still running
+	started   time.Time
+}
+
+// result takes what the handler returned, and the run back.
+func (r *router) result(q *quickRun, late bool) quickEnd {
+	q.timer.Stop()
+	end := quickEnd{data: q.data, err: q.err, late: late, started: q.started}
+	q.data, q.err = nil, nil
+	r.spare.Store(q)
+	return end
+}
+
+// quickLimit is the time of a quick handler: the action's or the router's, and
+// not so much that the function would end before its answer.
+func (r *router) quickLimit(ctx context.Context, a *action) time.Duration {
+	limit := r.timeout
+	if a.timeout > 0 {
+		limit = a.timeout
+	}
+	if d, ok := ctx.Deadline(); ok {
+		left := time.Until(d)
+		limit = min(limit, max(left-quickGrace-answerTime, left/2))
+	}
+	return limit
+}
+
+// attempt runs a quick handler, in a goroutine of its own, for one that ignores
+// its context must not hold up its answer.
+func (r *router) attempt(ctx context.Context, a *action, call Call, in any, limit time.Duration) quickEnd {
+	hctx := withLimit(ctx, limit)
+	defer hctx.end()
+	if a.promote {
+		hctx.cause = ErrPromoted
+	}
+	q := r.newRun(a.name, hctx.deadline.Add(-limit), limit)
+	cctx := withCall(hctx, call)
+	go func() {
+		growStack()
+		q.data, q.err = a.call(cctx, nil, in)
+		if q.state.CompareAndSwap(running, returned) {
+			q.done <- struct{}{}
+			return
+		}
+		r.left.remove(q, r.log)
+	}()
+	select {
+	case <-q.done:
+		return r.result(q, false)
+	case <-q.timer.C:
+	}
+	q.timer.Reset(quickGrace)
+	select {
+	case <-q.done:
+		return r.result(q, true)
+	case <-q.timer.C:
+	}
+	if r.left.add(q) {
+		return quickEnd{abandoned: true, late: true, started: q.started}
+	}
+	<-q.done // in this moment
+	return r.result(q, true)
+}
+
+// growStack makes room on a fresh goroutine's stack while that is empty: growing
+// it from within a handler and encoding/json, twice, costs as much as they do.
+//
+//go:noinline
+func growStack() byte {
+	var room [6 << 10]byte
+	return room[len(room)-1]
+}
+
+// quick runs the handler and answers in the route response.
+func (r *router) quick(ctx context.Context, s session, m wire.Message, a *action, in any) []byte {
+	if a.idempotent {
+		return r.once(ctx, s, m, a, in)
+	}
+	call := Call{ID: m.ID, Action: a.name, Metadata: m.Metadata, Caller: s.Caller}
+	end := r.attempt(ctx, a, call, in, r.quickLimit(ctx, a))
+	if end.promotable(a) {
+		return r.accept(ctx, s, m, a)
+	}
+	data, bad := r.quickVerdict(a, m.ID, end)
+	if bad != nil {
+		return wire.AppendError(nil, m.ID, bad, nil)
+	}
+	frame := wire.AppendResponse(make([]byte, 0, len(data)+64+len(m.ID)), m.ID, data)
+	if len(frame) > wire.MaxMessage {
+		return wire.AppendError(nil, m.ID, tooLarge(len(frame), wire.MaxMessage), nil)
+	}
+	return frame
+}
+
+// promotable says that the handler gave up because of its deadline, and may go
+// on in the background.
+func (e *quickEnd) promotable(a *action) bool {
+	if !a.promote || !e.late || e.err == nil {
+		return false
+	}
+	var permanent *permanentError
+	told := known(e.err)
+	return !errors.As(e.err, &permanent) && (told == nil || told.Retryable)
+}
+
+// quickVerdict is what the client is told, and counts what ran out of time.
+func (r *router) quickVerdict(a *action, id string, end quickEnd) (data []byte, bad *Error) {
+	switch {
+	case end.abandoned:
+		ref := reference()
+		r.log.Error("handler ignores its context", "action", a.name, "request_id", id, "reference", ref, "age", time.Since(end.started).String())
+		r.metrics.quick(a.name, 1, 0)
+		return nil, public(context.DeadlineExceeded, ref)
+	case end.err == nil:
+		return end.data, nil
+	}
+	bad = r.failure(a, id, end.err)
+	if end.late && bad.Code == wire.CodeTimeout {
+		r.metrics.quick(a.name, 1, 0)
+	}
+	return nil, bad
+}

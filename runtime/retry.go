@@ -1,0 +1,69 @@
+package streamer
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/streamer-go/streamer/runtime/internal/request"
+)
+
+// RetryIf decides for each error of the handler whether another attempt makes
+// sense. It is asked for every error but what Permanent and RetryAfter return,
+// which have decided already, and overrules Retryable of an *Error. False fails
+// the request now; true leaves it to the policy, which may have no attempt left.
+// When f panics, the request is treated as if it had not been asked.
+func RetryIf(f func(error) bool) Option {
+	if f == nil {
+		panic("streamer: RetryIf: want a function")
+	}
+	return func(a *action) { a.retryIf = f }
+}
+
+// retryable says whether an error that has not decided for itself allows another
+// attempt.
+func (a *action) retryable(err error, told *Error) (yes bool, panicked any) {
+	yes = told.Retryable
+	if a.retryIf == nil {
+		return yes, nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			panicked = v
+		}
+	}()
+	return a.retryIf(err), nil
+}
+
+const (
+	// postponeFor is how long a request waits for a version that can run it.
+	postponeFor = 15 * time.Minute
+	// leastPostpone and mostPostpone bound the wait between two looks.
+	leastPostpone = 10 * time.Second
+	mostPostpone  = time.Minute
+)
+
+// postpone waits where a deployment may be under way: the router has accepted
+// what this version of the handlers cannot run. It costs no attempt, and ends
+// when it is clear that nothing will come.
+func (p *processor) postpone(it request.Item, why *Error) verdict {
+	now := time.Now()
+	since := now.UnixMilli()
+	if it.Failure != nil && it.Failure.Since > 0 {
+		since = it.Failure.Since
+	}
+	waited := now.Sub(time.UnixMilli(since))
+	after := min(max(waited, leastPostpone), mostPostpone) // as long again as it was
+	after += rand.N(after / 10)
+	told := *why // it may be a value of the program
+	told.Retryable = true
+	v := verdict{state: request.Pending, err: &told, after: after, postponed: true, since: since}
+	v.text = fmt.Sprintf("this version of the handlers cannot run it: %s", why.Message)
+	if len(why.Details) > 0 {
+		v.text += fmt.Sprintf(" (%s: %s)", why.Details[0].Path, why.Details[0].Reason)
+	}
+	if waited >= postponeFor || now.Add(after).UnixMilli() >= it.Deadline {
+		v.state, v.err, v.postponed = request.Failed, why, false
+	}
+	return v
+}
