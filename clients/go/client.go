@@ -43,6 +43,9 @@ type Conn struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the reader has ended
 
+	http  *http.Client     // nil: the default one
+	stray func(wire.Frame) // given the frames of no call; nil: they are dropped
+
 	mu    sync.Mutex // guards calls and ended
 	calls map[string]*call
 	ended error
@@ -58,22 +61,34 @@ type call struct {
 
 // Dial connects to the URL of a stage with a token.
 func Dial(ctx context.Context, url, token string, o Options) (*Conn, error) {
+	return dial(ctx, url, token, o, nil)
+}
+
+func dial(ctx context.Context, url, token string, o Options, stray func(wire.Frame)) (*Conn, error) {
 	ws, resp, err := websocket.Dial( //nolint:bodyclose // of the upgrade, or closed by Dial
 		ctx, url, &websocket.DialOptions{
 			HTTPClient: o.HTTPClient, HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}, Subprotocols: []string{wire.Protocol},
 		})
 	if err != nil {
 		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-			return nil, fmt.Errorf("connect to %s: answered %s: %w", url, resp.Status, err)
+			return nil, fmt.Errorf("connect to %s: %w", url, &StatusError{Code: resp.StatusCode, Status: resp.Status})
 		}
 		return nil, fmt.Errorf("connect to %s: %w", url, err)
 	}
 	ws.SetReadLimit(wire.MaxMessage)
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &Conn{ws: ws, cancel: cancel, done: make(chan struct{}), calls: map[string]*call{}}
+	c := &Conn{ws: ws, cancel: cancel, done: make(chan struct{}), calls: map[string]*call{}, http: o.HTTPClient, stray: stray}
 	go c.read(ctx)
 	return c, nil
 }
+
+// StatusError is a handshake that was answered with another status than 101.
+type StatusError struct {
+	Code   int    // 401
+	Status string // 401 Unauthorized
+}
+
+func (e *StatusError) Error() string { return "the handshake was answered " + e.Status }
 
 // Close ends the connection and every call on it.
 func (c *Conn) Close() error {
@@ -86,12 +101,38 @@ func (c *Conn) Close() error {
 // Done is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
+// gone says that the connection has ended; reason, why.
+func (c *Conn) gone() bool { return c.reason() != nil }
+
+func (c *Conn) reason() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
+}
+
 // Message is a request. ID is made when it is empty.
 type Message struct {
 	ID       string
 	Action   string
 	Payload  any
 	Metadata any
+	// Ref names an upload, in the place of Payload.
+	Ref string
+	// Resend lets a Session send the message again, with the same id, when the
+	// connection was lost before it was answered. That is harmless for actions that
+	// always run long or are idempotent; others may run twice.
+	Resend bool
+}
+
+// encode writes the message as it is sent.
+func (m Message) encode() ([]byte, error) {
+	return json.Marshal(struct {
+		ID       string `json:"id"`
+		Action   string `json:"action"`
+		Payload  any    `json:"payload,omitempty"`
+		Ref      string `json:"payload_ref,omitempty"`
+		Metadata any    `json:"metadata,omitempty"`
+	}{m.ID, m.Action, m.Payload, m.Ref, m.Metadata})
 }
 
 // Call sends a message and waits for its last frame: response or complete. An
@@ -102,12 +143,7 @@ func (c *Conn) Call(ctx context.Context, m Message, each func(wire.Frame)) (wire
 	if m.ID == "" {
 		m.ID = rand.Text()
 	}
-	body, err := json.Marshal(struct {
-		ID       string `json:"id"`
-		Action   string `json:"action"`
-		Payload  any    `json:"payload,omitempty"`
-		Metadata any    `json:"metadata,omitempty"`
-	}(m))
+	body, err := m.encode()
 	if err != nil {
 		return wire.Frame{}, fmt.Errorf("call %s: %w", m.Action, err)
 	}
@@ -273,6 +309,9 @@ func (c *Conn) read(ctx context.Context) {
 		k := c.calls[f.RequestID]
 		c.mu.Unlock()
 		if k == nil {
+			if c.stray != nil {
+				c.stray(f)
+			}
 			continue
 		}
 		k.mu.Lock()
