@@ -143,6 +143,8 @@ func (c *Cloud) Dial(ctx context.Context, network, addr string) (net.Conn, error
 // apigateway.connection-minutes, lambda.requests, lambda.gb-seconds,
 // dynamodb.write-units, dynamodb.read-units, sqs.requests, s3.put-requests,
 // s3.get-requests, scheduler.invocations, logs.bytes. Items that were not used are not in it.
+// sqs.empty-receives are a part of sqs.requests. The minutes of a connection are
+// in it once the connection has ended.
 func (c *Cloud) Bill() map[string]float64 { return c.meter.bill() }
 
 // Kill ends an instance of a function as kill -9 ends a process; false when

@@ -132,7 +132,7 @@ func TestPostponed(t *testing.T) {
 					if it.State == request.Failed {
 						break
 					}
-					wait := time.UnixMilli(it.RunAt).Sub(time.Now())
+					wait := time.Until(time.UnixMilli(it.RunAt))
 					if it.Attempt != 0 || it.Failure.Since != first.UnixMilli() || wait < max(10*time.Second, min(last, time.Minute)) || wait > 66*time.Second {
 						t.Fatalf("%d: attempt %d, since %d, next after %s (before: %s)", n, it.Attempt, it.Failure.Since, wait, last)
 					}

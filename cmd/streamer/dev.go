@@ -21,6 +21,9 @@ func dev(ctx context.Context, o options, p *printer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := s.Announce(); err != nil {
+		return err
+	}
 	keys := s.Cloud.Credentials()
 	ready := event{
 		Type: "ready", URL: s.URL, Outputs: s.Outputs,
@@ -61,6 +64,9 @@ func rebuild(ctx context.Context, s *devhost.System, p *printer) {
 	case err != nil:
 		p.failed(err)
 	default:
+		if err := s.Announce(); err != nil {
+			p.failed(err)
+		}
 		p.event(event{Type: "rebuilt", URL: s.URL, Outputs: s.Outputs})
 		p.say("Rebuilt after %s.", time.Since(begun).Round(10*time.Millisecond))
 	}

@@ -2,6 +2,7 @@
 //
 //	streamer demo [dir]   runs the reports example, sends it two requests, ends
 //	streamer dev [dir]    stands the program in dir up and keeps it up
+//	streamer dead ...     lists, shows, redrives and drops requests that failed for good
 //
 // Exit codes: 0 done, 1 the job failed, 2 bad usage, 3 does not compile.
 package main
@@ -27,8 +28,11 @@ const usage = `usage:
                                 request and a long one, print the results, and end
   streamer dev  [flags] [dir]   stand the Pulumi program in dir (default .) up and keep it up until
                                 Ctrl-C; print the URL, a token, and the endpoint and keys of the cloud
+  streamer dead list|show|redrive|drop
+                                handle requests that failed for good, of a system that is deployed or
+                                of a running dev; "streamer dead -h" says more
 
-flags:
+flags of demo and dev:
   -json    one JSON object a line on stdout, for programs
   -v       also what the functions log
   -out     demo: the directory for the report (default ./reports-out)
@@ -63,6 +67,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		fmt.Fprint(stderr, usage)
 		return exitUsage
+	}
+	if args[0] == "dead" {
+		return dead(args[1:], stdout, stderr)
 	}
 	command, fallback := demo, "./examples/reports"
 	switch args[0] {

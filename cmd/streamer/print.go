@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,7 +15,7 @@ import (
 
 // event is a line of -json.
 type event struct {
-	Type    string          `json:"type"` // ready, frame, rebuilt, result, failed, exit
+	Type    string          `json:"type"` // ready, frame, rebuilt, result, failed, exit; request, story, more, redriven, dropped
 	URL     string          `json:"url,omitempty"`
 	Token   string          `json:"token,omitempty"`
 	Cloud   *cloudInfo      `json:"cloud,omitempty"`
@@ -80,6 +81,9 @@ func (p *printer) say(format string, args ...any) {
 }
 
 func (p *printer) failed(err error) {
+	if errors.Is(err, errReported) {
+		return
+	}
 	p.event(event{Type: "failed", Text: err.Error()})
 	p.complain("streamer: " + err.Error())
 }

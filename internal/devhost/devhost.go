@@ -56,6 +56,9 @@ type System struct {
 	program  deploy.Program
 	scratch  string
 	project  project
+	// home is the directory of the keys; announced, what Announce wrote there.
+	home      string
+	announced []byte
 }
 
 // BuildError is a program that does not compile, with the compiler's words.
@@ -96,7 +99,7 @@ func Start(ctx context.Context, o Options) (s *System, err error) {
 	if o.Keys == "" {
 		o.Keys = filepath.Join(o.Dir, ".streamer")
 	}
-	s = &System{project: p}
+	s = &System{project: p, home: o.Keys}
 	if s.Keys, err = LoadKeys(o.Keys); err != nil {
 		return nil, err
 	}
@@ -219,9 +222,9 @@ func (s *System) Function(role contract.Role) string {
 
 // Close ends the system; nothing is left of it.
 func (s *System) Close() error {
-	var err error
+	err := s.withdraw()
 	if s.Cloud != nil {
-		err = s.Cloud.Close()
+		err = errors.Join(err, s.Cloud.Close())
 	}
 	if s.scratch != "" {
 		err = errors.Join(err, os.RemoveAll(s.scratch))

@@ -110,15 +110,14 @@ func changeBucket(o *operation, name string, change func(*s3.BucketSpec)) error 
 	return err
 }
 
-// bucketName reads the input bucket of a part; the id of a part is it too.
-func bucketName(r *reader) string {
+// checkBucket checks the input bucket of a part; the id of a part is it too.
+func checkBucket(r *reader) {
 	r.require("bucket")
 	name := r.str("bucket")
 	if strings.HasPrefix(name, "arn:") {
 		r.reject("bucket", "must be the name of the bucket, is the ARN %s", name)
 	}
 	r.only("expectedBucketOwner", account.ID)
-	return name
 }
 
 // bucketPart is a kind that is one property of a bucket.
@@ -133,7 +132,7 @@ func bucketPart(token, property string, set func(*reader, *s3.BucketSpec), reset
 		token:    token,
 		replaces: []string{"bucket", "expectedBucketOwner"},
 		check: func(r *reader) {
-			bucketName(r)
+			checkBucket(r)
 			r.require(property)
 			if v, ok := r.value(property); ok && v.IsArray() && len(v.ArrayValue()) == 0 {
 				r.reject(property, "must have at least one rule")
@@ -165,7 +164,7 @@ func bucketNote(token string, check func(*reader)) *kind {
 		token:    token,
 		replaces: []string{"bucket", "expectedBucketOwner"},
 		check: func(r *reader) {
-			bucketName(r)
+			checkBucket(r)
 			check(r)
 		},
 		create: func(o *operation) (string, resource.PropertyMap, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,10 +11,15 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary be the peers, as the command is.
+// TestMain lets the test binary be the peers, as the command is. One that is
+// built for coverage writes what a peer has run when it exits.
 func TestMain(m *testing.M) {
 	if role := os.Getenv(envRole); role != "" {
-		if err := servePeer(role); err != nil {
+		err := servePeer(role)
+		if dir := os.Getenv("STREAMER_COVER_DIR"); dir != "" {
+			err = errors.Join(err, os.Setenv("GOCOVERDIR", dir))
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, role+": "+err.Error())
 			os.Exit(1)
 		}

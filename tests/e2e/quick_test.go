@@ -57,7 +57,7 @@ func TestMistakesInMessages(t *testing.T) {
 		"key of the user's own":   {`{"id":"x","action":"echo","user":"root"}`, wire.CodeValidation, "user"},
 		"key twice":               {`{"id":"x","id":"y","action":"echo"}`, wire.CodeValidation, "id"},
 		"unknown action":          {`{"id":"x","action":"nothing"}`, wire.CodeInvalidAction, ""},
-		"unknown built-in":        {`{"id":"x","action":"$cancel"}`, wire.CodeInvalidAction, ""},
+		"unknown built-in":        {`{"id":"x","action":"$nothing"}`, wire.CodeInvalidAction, ""},
 		"unknown field":           {`{"id":"x","action":"echo","payload":{"txt":"a"}}`, wire.CodeValidation, "payload.txt"},
 		"unknown field, deep":     {`{"id":"x","action":"echo","payload":{"rows":[{"n":1},{"m":2}]}}`, wire.CodeValidation, "payload.rows[1].m"},
 		"wrong type":              {`{"id":"x","action":"echo","payload":{"text":5}}`, wire.CodeValidation, "payload.text"},

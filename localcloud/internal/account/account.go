@@ -78,6 +78,7 @@ const (
 	MeterWriteUnits        = "dynamodb.write-units"          // WRU, per 1 KB
 	MeterReadUnits         = "dynamodb.read-units"           // RRU, per 4 KB strong
 	MeterQueueRequests     = "sqs.requests"                  // per 64 KB
+	MeterEmptyReceives     = "sqs.empty-receives"            // those of sqs.requests that found nothing
 	MeterSchedules         = "scheduler.invocations"         //
 	MeterObjectPuts        = "s3.put-requests"               // PUT and LIST
 	MeterObjectGets        = "s3.get-requests"               // GET and HEAD; DELETE is free

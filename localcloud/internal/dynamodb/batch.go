@@ -83,7 +83,7 @@ func (s *Service) checkBatchGet(ctx context.Context, in *batchGetInput) (map[str
 	trees, keys := map[string]*pathTree{}, 0
 	for _, name := range sortedNames(in.RequestItems) {
 		asked := in.RequestItems[name]
-		if err := s.authorize(ctx, "BatchGetItem", shortName(name), ""); err != nil {
+		if err := s.authorizeItems(ctx, "BatchGetItem", shortName(name), asked.Keys...); err != nil {
 			return nil, err
 		}
 		if len(asked.Keys) == 0 {
@@ -186,7 +186,7 @@ func (s *Service) batchWriteItem(ctx context.Context, in *batchWriteInput) (any,
 func (s *Service) checkBatchWrite(ctx context.Context, in *batchWriteInput) error {
 	members := 0
 	for _, name := range sortedNames(in.RequestItems) {
-		if err := s.authorize(ctx, "BatchWriteItem", shortName(name), ""); err != nil {
+		if err := s.authorizeItems(ctx, "BatchWriteItem", shortName(name), targets(in.RequestItems[name])...); err != nil {
 			return err
 		}
 		members += len(in.RequestItems[name])
@@ -230,6 +230,19 @@ func (t *table) batch(requests []writeRequest) ([]*write, error) {
 		writes = append(writes, w)
 	}
 	return writes, nil
+}
+
+// targets hold the keys of the items that are written.
+func targets(requests []writeRequest) (all []item) {
+	for _, r := range requests {
+		if r.PutRequest != nil {
+			all = append(all, r.PutRequest.Item)
+		}
+		if r.DeleteRequest != nil {
+			all = append(all, r.DeleteRequest.Key)
+		}
+	}
+	return all
 }
 
 // target holds the key of the item that is written.

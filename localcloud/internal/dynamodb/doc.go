@@ -13,5 +13,6 @@
 // behind its table. It reads time from package time alone and starts no
 // goroutine of its own but the timer that deletes expired items.
 //
-// It imports the account package and the standard library, nothing else.
+// It imports the packages account and iam (for the condition keys of a call)
+// and the standard library, nothing else.
 package dynamodb

@@ -225,20 +225,12 @@ func (in *readInput) fetches(src source, r *reading) bool {
 }
 
 func (s *Service) query(ctx context.Context, in *queryInput) (any, error) {
-	if err := s.authorize(ctx, "Query", shortName(in.TableName), in.IndexName); err != nil {
+	sc, terms, mistake := in.read()
+	if err := s.authorizeQuery(ctx, in, terms); err != nil {
 		return nil, err
 	}
-	if err := firstError(in.check(), in.mixed()); err != nil {
-		return nil, err
-	}
-	sc, err := in.bindings.scope(in.ProjectionExpression,
-		expression{"FilterExpression", in.FilterExpression}, expression{"KeyConditionExpression", in.KeyConditionExpression})
-	if err != nil {
-		return nil, err
-	}
-	terms, err := in.terms(sc)
-	if err != nil {
-		return nil, err
+	if mistake != nil { // only who may ask is told
+		return nil, mistake
 	}
 	r, err := in.prepare(sc, "queryFilter", in.QueryFilter)
 	if err != nil {
@@ -256,6 +248,20 @@ func (s *Service) query(ctx context.Context, in *queryInput) (any, error) {
 		return nil, err
 	}
 	return s.page(src, &in.readInput, r, rows), nil
+}
+
+// read parses the key condition.
+func (in *queryInput) read() (*scope, []keyTerm, error) {
+	if err := firstError(in.check(), in.mixed()); err != nil {
+		return nil, nil, err
+	}
+	sc, err := in.bindings.scope(in.ProjectionExpression,
+		expression{"FilterExpression", in.FilterExpression}, expression{"KeyConditionExpression", in.KeyConditionExpression})
+	if err != nil {
+		return nil, nil, err
+	}
+	terms, err := in.terms(sc)
+	return sc, terms, err
 }
 
 // mixed refuses expressions beside what they replaced. KeyConditions may stand

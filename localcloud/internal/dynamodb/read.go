@@ -51,7 +51,7 @@ func (t *pathTree) project(it item) item {
 
 func (s *Service) getItem(ctx context.Context, in *getInput) (any, error) {
 	name := shortName(in.TableName)
-	if err := s.authorize(ctx, "GetItem", name, ""); err != nil {
+	if err := s.authorizeItems(ctx, "GetItem", name, in.Key); err != nil {
 		return nil, err
 	}
 	if err := firstError(checkTableName(name), checkCapacityParameter(in.ReturnConsumedCapacity)); err != nil {

@@ -83,7 +83,7 @@ func (s *Service) transactWriteItems(ctx context.Context, in *transactInput) (an
 		if err != nil {
 			return nil, err
 		}
-		if err := s.authorize(ctx, permission(action), shortName(m.TableName), ""); err != nil {
+		if err := s.authorizeItems(ctx, permission(action), shortName(m.TableName), m.target(action)); err != nil {
 			return nil, err
 		}
 		if writes[i], err = m.write(action); err != nil {
@@ -113,6 +113,14 @@ func (s *Service) transactWriteItems(ctx context.Context, in *transactInput) (an
 		s.tokenAges = append(s.tokenAges, in.ClientRequestToken)
 	}
 	return out, nil
+}
+
+// target holds the key of the item that a member is about.
+func (m *transactMember) target(action string) item {
+	if action == "PutItem" {
+		return m.Item
+	}
+	return m.Key
 }
 
 // write parses a member.
@@ -367,7 +375,7 @@ func (s *Service) checkTransactGet(ctx context.Context, in *transactGetInput) ([
 		if ti.Get == nil || ti.Get.Key == nil {
 			return nil, constraint("null", "transactItems.1.member.get", "not be null")
 		}
-		if err := s.authorize(ctx, "GetItem", shortName(ti.Get.TableName), ""); err != nil {
+		if err := s.authorizeItems(ctx, "GetItem", shortName(ti.Get.TableName), ti.Get.Key); err != nil {
 			return nil, err
 		}
 		var err error

@@ -142,7 +142,7 @@ func (s *Service) updateItem(ctx context.Context, in *updateInput) (any, error) 
 }
 
 func (s *Service) writeOne(ctx context.Context, in *writeInput, w *write, updateText *string, returnValues ...string) (any, error) {
-	if err := s.authorize(ctx, w.action, shortName(in.TableName), ""); err != nil {
+	if err := s.authorizeItems(ctx, w.action, shortName(in.TableName), w.target()); err != nil {
 		return nil, err
 	}
 	if err := in.check(returnValues...); err != nil {

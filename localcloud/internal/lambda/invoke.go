@@ -133,7 +133,7 @@ func (s *Service) invoke(ctx context.Context, function string, ev event) (Invoke
 	}
 	r := s.begin(e, ev)
 	how := s.wait(r, left)
-	if how.err == errLeft {
+	if errors.Is(how.err, errLeft) {
 		go func() { s.end(r, s.wait(r, nil)) }()
 		return InvokeResult{}, ctx.Err()
 	}

@@ -100,9 +100,13 @@ func (s *Service) receive(ctx context.Context, urlOrARN string, limit int, wait,
 		if wait != nil {
 			longest = *wait
 		}
-		if len(got) > 0 || longest <= 0 {
+		if len(got) > 0 {
 			s.bill(size(got))
 			return got, nil
+		}
+		if longest <= 0 {
+			s.billEmpty()
+			return nil, nil
 		}
 		if timer == nil {
 			timer = time.NewTimer(longest)
@@ -111,7 +115,7 @@ func (s *Service) receive(ctx context.Context, urlOrARN string, limit int, wait,
 		select {
 		case <-changed:
 		case <-timer.C:
-			s.bill(0)
+			s.billEmpty()
 			return nil, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()

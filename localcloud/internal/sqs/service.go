@@ -268,3 +268,11 @@ func (s *Service) bill(bytes int) {
 		s.opts.Meter.Count(account.MeterQueueRequests, float64(max(1, (bytes+chunk-1)/chunk)))
 	}
 }
+
+// billEmpty bills a receive that found nothing.
+func (s *Service) billEmpty() {
+	s.bill(0)
+	if s.opts.Meter != nil {
+		s.opts.Meter.Count(account.MeterEmptyReceives, 1)
+	}
+}

@@ -37,6 +37,7 @@ func App() *streamer.App {
 	streamer.HandleTask(app, "fail", fail, streamer.Retry(3, soon))
 	streamer.HandleTask(app, "sleep", sleep, streamer.ProgressEvery(20*time.Millisecond))
 	streamer.HandleTask(app, "hold", hold)
+	streamer.HandleTask(app, "broken", broken, streamer.Retry(2, soon))
 	streamer.HandleTask(app, "count", count, streamer.Retry(20, soon))
 	streamer.HandleTask(app, "panic.long", func(context.Context, *streamer.Task, struct{}) (Echo, error) { panic(Secret) }, streamer.Retry(1, soon))
 	streamer.HandleTask(app, "large.long", func(_ context.Context, _ *streamer.Task, in Large) (Echo, error) { return large(in), nil })
@@ -45,6 +46,8 @@ func App() *streamer.App {
 		<-ctx.Done()
 		return Echo{}, context.Cause(ctx)
 	}, streamer.Deadline(3*time.Second), streamer.Retry(1, soon))
+	durable(app)
+	quick(app)
 	return app
 }
 

@@ -1,0 +1,71 @@
+package devhost
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/streamer-go/streamer/localcloud"
+)
+
+func TestAnnounce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	home := filepath.Join(dir, ".streamer")
+	if _, err := LoadKeys(home); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := FindRunning(dir); r != nil || err != nil {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	start := func() *System {
+		cloud, err := localcloud.Start(localcloud.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &System{Cloud: cloud, URL: "ws://x", home: home}
+		t.Cleanup(func() { _ = s.Close() }) // it should have been
+		if err := s.Announce(); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := start()
+	r, err := FindRunning(dir)
+	if err != nil || r == nil || r.Endpoint != first.Cloud.Endpoint() || r.PID != os.Getpid() || r.AccessKeyID == "" || r.URL != "ws://x" {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	path := filepath.Join(home, "dev.json")
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	// Another one on the same directory is the one that is found; the end of the
+	// first does not take that away.
+	second := start()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := FindRunning(dir); err != nil || r == nil || r.Endpoint != second.Cloud.Endpoint() {
+		t.Errorf("%+v, %v", r, err)
+	}
+	// One that was killed leaves its file behind.
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(home); err != nil || len(left) != 2 { // the key, and .gitignore
+		t.Errorf("%v, %v", left, err)
+	}
+	put(t, path, string(raw))
+	if r, err := FindRunning(dir); r != nil || err != nil {
+		t.Errorf("%+v, %v", r, err)
+	}
+	put(t, path, "{")
+	if _, err := FindRunning(dir); err == nil || !strings.Contains(err.Error(), "remove the file") {
+		t.Error(err)
+	}
+}
