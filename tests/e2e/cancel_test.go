@@ -43,7 +43,7 @@ func TestCancelWhatWaits(t *testing.T) {
 	t.Parallel()
 	const user, id = "cancel waiting", "cancel-waiting"
 	r, conn := shared.raw(t, user), shared.connect(t, user)
-	r.send(`{"id":"` + id + `","action":"later","payload":{"ms":2500}}`)
+	r.accept(`{"id":"` + id + `","action":"later","payload":{"ms":4000}}`)
 	eventually(t, "the first attempt ends", patience, func() bool {
 		got := get(t, conn, id)
 		return got.Attempt == 1 && got.Status == wire.StatusPending
@@ -51,7 +51,7 @@ func TestCancelWhatWaits(t *testing.T) {
 	shared.wantCancel(t, user, id, wire.StatusCancelled)
 	wantCancelled(t, r.until(id))
 	shared.wantCancel(t, user, id, wire.StatusCancelled)
-	<-time.After(4 * time.Second) // its next attempt would have been, and a sweep
+	<-time.After(6 * time.Second) // its next attempt would have been, and a sweep
 	if got := get(t, conn, id); got.Status != wire.StatusCancelled || got.Error == nil || got.Error.Code != wire.CodeCancelled || got.Attempt != 1 {
 		t.Errorf("stored is %+v", got)
 	}
@@ -59,7 +59,7 @@ func TestCancelWhatWaits(t *testing.T) {
 		t.Errorf("attempts %v", got)
 	}
 	// The id is taken: its outcome is CANCELLED for good.
-	r.send(`{"id":"` + id + `","action":"later","payload":{"ms":2500}}`)
+	r.send(`{"id":"` + id + `","action":"later","payload":{"ms":4000}}`)
 	wantCancelled(t, r.until(id))
 }
 
@@ -120,6 +120,11 @@ func TestCancelBeforeItArrives(t *testing.T) {
 	conn := shared.connect(t, user)
 	if got := get(t, conn, id); got.Status != wire.StatusCancelled || got.Error == nil || got.Error.Code != wire.CodeCancelled {
 		t.Errorf("stored is %+v", got)
+	}
+	var e entry
+	f := call(t, conn, client.Message{Action: wire.ActionGet, Payload: map[string]string{"request_id": id}}, nil)
+	if read(t, f.Data, &e); e.Action != "" {
+		t.Errorf("$get names an action: %s", f.Data)
 	}
 	if got := list(t, conn, nil); len(got.Requests) != 0 {
 		t.Errorf("$list has %+v", got)

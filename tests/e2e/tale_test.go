@@ -92,3 +92,17 @@ func (s *system) touch(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 }
+
+// accept sends a message and reads frames until it is acknowledged.
+func (r *rawConn) accept(body string) {
+	r.t.Helper()
+	r.send(body)
+	for {
+		switch f := r.next(); f.Type {
+		case wire.TypeAcknowledgment:
+			return
+		case wire.TypeError, wire.TypeResponse, wire.TypeComplete:
+			r.t.Fatalf("%s is answered %+v", body, f)
+		}
+	}
+}

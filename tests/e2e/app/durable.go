@@ -93,7 +93,7 @@ func stages(ctx context.Context, task *streamer.Task, in March) (Marched, error)
 	}
 	sum := 0
 	for i := 1; i <= in.Units; i++ {
-		n, err := streamer.Step(ctx, fmt.Sprint("stage ", i), func(ctx context.Context) (int, error) {
+		n, err := streamer.Step(ctx, fmt.Sprint("stage-", i), func(ctx context.Context) (int, error) {
 			if err := wait(ctx, in.Milliseconds); err != nil {
 				return 0, err
 			}
