@@ -50,7 +50,7 @@ type StreamerArgs struct {
 	// background, a Go duration from 0s to 28s. Default 5s.
 	QuickThreshold pulumi.StringPtrInput `pulumi:"quickThreshold,optional"`
 	// QuickTimeout is the deadline of a quick handler, a Go duration from 100ms to
-	// 28s. Default 10s.
+	// 25s. Default 10s.
 	QuickTimeout pulumi.StringPtrInput `pulumi:"quickTimeout,optional"`
 	// StageName is the last part of the URL: letters, digits, - and _. Default "live".
 	StageName string `pulumi:"stageName,optional"`

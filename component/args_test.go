@@ -88,7 +88,7 @@ func TestArgumentErrors(t *testing.T) {
 			`logLevel: is "loud", may be one of debug, info, warn, error`,
 			`metricsNamespace: is "AWS/Lambda", must have 1 to 255 characters and not begin with AWS/`,
 			`quickThreshold: is "soon", must be a duration such as 5s`,
-			"quickTimeout: is 30s, may be 100ms to 28s",
+			"quickTimeout: is 30s, may be 100ms to 25s",
 			"lease: is 0s, may be 1s to 15m0s",
 		}},
 		"names": {func(a *component.StreamerArgs) {
@@ -105,7 +105,7 @@ func TestArgumentErrors(t *testing.T) {
 			`tags["null"]: is null`,
 		}},
 		"too slow for the router": {func(a *component.StreamerArgs) { a.Router = &component.Function{Timeout: pulumi.Int(10)} },
-			[]string{"router.timeout: is 10 seconds, must be at least a second more than quickTimeout, which is 10s"}},
+			[]string{"router.timeout: is 10 seconds, must be at least two seconds more than quickTimeout, which is 10s"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -75,7 +75,7 @@ func (a *StreamerArgs) settle(getenv func(string) string) (*settings, error) {
 	s.logLevel = c.text("logLevel", a.LogLevel, "info", oneOf("debug", "info", "warn", "error"))
 	s.namespace = c.text("metricsNamespace", a.MetricsNamespace, "Streamer", namespace)
 	s.quickThreshold = c.text("quickThreshold", a.QuickThreshold, "5s", between(0, 28*time.Second))
-	s.quickTimeout = c.text("quickTimeout", a.QuickTimeout, quickTimeout, between(100*time.Millisecond, 28*time.Second))
+	s.quickTimeout = c.text("quickTimeout", a.QuickTimeout, quickTimeout, between(100*time.Millisecond, 25*time.Second))
 	s.answerInTime(c, a)
 	s.lease = c.text("lease", a.Lease, "30s", between(time.Second, 15*time.Minute))
 	s.label(c, a.Tags)
@@ -202,8 +202,8 @@ func (s *settings) answerInTime(c *checker, a *StreamerArgs) {
 		quick = quickTimeout
 	}
 	d, err := time.ParseDuration(quick)
-	if ok && err == nil && d > time.Duration(seconds-1)*time.Second {
-		c.add("router.timeout", "is %d seconds, must be at least a second more than quickTimeout, which is %s", seconds, d)
+	if ok && err == nil && d > time.Duration(seconds-2)*time.Second {
+		c.add("router.timeout", "is %d seconds, must be at least two seconds more than quickTimeout, which is %s", seconds, d)
 	}
 }
 

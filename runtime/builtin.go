@@ -28,7 +28,7 @@ func (r *router) builtin(ctx context.Context, s session, m wire.Message) []byte 
 	switch m.Action {
 	case "$hello":
 		return respond(m.ID, map[string]any{
-			"protocol": wire.Protocol, "user": s.User, "tenant": s.Tenant,
+			"protocol": wire.Protocol, "time": stamp(time.Now()), "user": s.User, "tenant": s.Tenant,
 			"connection_expires_at": stamp(s.connected.Add(connectionLife)), "token_expires_at": stamp(s.expires),
 			"max_message_bytes": wire.MaxMessage, "idle_seconds": idleSeconds,
 		})

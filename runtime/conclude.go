@@ -153,7 +153,7 @@ func (p *processor) write(ctx context.Context, o *owner, t request.Transition, v
 
 // storedFailure keeps an item under its size: what is stored of an error.
 func storedFailure(e *Error) *request.Failure {
-	f := &request.Failure{Code: string(e.Code), Message: cut(e.Message, maxStoredMessage), Retryable: e.Retryable}
+	f := &request.Failure{Code: cut(string(e.Code), maxStoredCode), Message: cut(e.Message, maxStoredMessage), Retryable: e.Retryable}
 	if raw, err := encode(e.Details); err == nil && len(e.Details) > 0 && len(raw) <= maxStoredMetadata {
 		f.Details = string(raw)
 	}

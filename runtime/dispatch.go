@@ -275,11 +275,11 @@ func offerDue(it request.Item, now time.Time) time.Time {
 func spent(it request.Item, now time.Time) *Error {
 	switch {
 	case now.UnixMilli() >= it.Deadline:
-		return &Error{Code: wire.CodeTimeout, Message: "the request's deadline has passed"}
+		return wire.NewError(wire.CodeTimeout, "the request's deadline has passed")
 	case it.Failure != nil && it.State == request.Pending:
 		return storedError(it)
 	default:
-		return &Error{Code: wire.CodeInternal, Message: "the last attempt ended without an outcome"}
+		return wire.NewError(wire.CodeInternal, "the last attempt ended without an outcome")
 	}
 }
 
@@ -290,7 +290,9 @@ func (d *dispatcher) end(ctx context.Context, t request.Transition, it request.I
 		return err
 	}
 	d.metrics.attempt(it.Action, state, 0, it.Attempt)
-	d.handsOn(ctx, work.Hint{Tenant: keys.Tenant(it.Key), Key: it.Key, Epoch: it.Epoch})
+	if it.Waiting == "" { // what waits holds no slot
+		d.handsOn(ctx, work.Hint{Tenant: keys.Tenant(it.Key), Key: it.Key, Epoch: it.Epoch})
+	}
 	if state == request.Failed {
 		d.log.Error("request is dead", "request", it.Key, "action", it.Action, "attempt", it.Attempt, "event", t.Name)
 	}

@@ -161,6 +161,9 @@ func (p *partialLog) add(raw json.RawMessage) (room <-chan struct{}, full bool, 
 func (p *partialLog) seal(upTo int64) (first int64, batch []json.RawMessage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.items) == 0 { // what is remembered of earlier invocations is stored, and not here
+		return 0, nil
+	}
 	if p.sealed == p.stored {
 		_, p.sealed = p.chunk(p.stored+1, min(upTo, p.emitted.n))
 	}

@@ -86,7 +86,8 @@ func public(err error, reference string) *Error {
 	if e := known(err); e != nil {
 		return e
 	}
-	e := &Error{Code: wire.CodeInternal, Retryable: true, Message: "internal error, reference " + reference}
+	var permanent *permanentError
+	e := &Error{Code: wire.CodeInternal, Retryable: !errors.As(err, &permanent), Message: "internal error, reference " + reference}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrDeadline) {
 		e.Code, e.Message = wire.CodeTimeout, "the handler ran out of time, reference "+reference
 	}

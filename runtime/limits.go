@@ -139,6 +139,8 @@ func (r *router) tooMany(ctx context.Context, s session, m wire.Message, a *acti
 	switch {
 	case err != nil:
 		return r.unavailable(m.ID, key, err)
+	case found && a.idempotent:
+		return r.onceAgain(ctx, s, m, a, it)
 	case found:
 		return r.again(ctx, s, m, it, fingerprint(a.name, m.Payload))
 	}

@@ -72,6 +72,7 @@ func (r *router) endOnce(ctx context.Context, s session, m wire.Message, a *acti
 			}
 		} else {
 			attrs[c.AttrFailure] = storedFailure(bad).Attrs()
+			bury(attrs, it.Key)
 		}
 		out, err = r.store.Do(ctx, request.End, it.Key, attrs)
 		return err
@@ -81,6 +82,9 @@ func (r *router) endOnce(ctx context.Context, s session, m wire.Message, a *acti
 		return r.unavailable(m.ID, it.Key, err)
 	case !out.OK: // the lease was over: another has it
 		return r.onceAgain(ctx, s, m, a, out.Item)
+	}
+	if state == request.Failed {
+		r.metrics.attempt(a.name, state, time.Since(time.UnixMilli(it.CreatedAt)), 1)
 	}
 	r.pushEnd(ctx, out.Item, s.connection)
 	return frame

@@ -13,7 +13,7 @@ type Option func(*action)
 // Backoff is the wait before the attempt after the n-th (n from 1).
 type Backoff func(n int) time.Duration
 
-// maxBackoff bounds every wait between attempts.
+// maxBackoff bounds the waits of Exponential.
 const maxBackoff = 15 * time.Minute
 
 // Exponential doubles from base, up to 15 minutes, and takes a random part of

@@ -118,9 +118,9 @@ func (p *processor) work(ctx context.Context, o *owner, it request.Item) error {
 	case it.Cancel:
 		v = verdict{state: request.Cancelled, err: &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}}
 	case started.UnixMilli() >= it.Deadline:
-		v = verdict{state: request.Failed, err: &Error{Code: wire.CodeTimeout, Message: "the request's deadline has passed"}}
+		v = verdict{state: request.Failed, err: wire.NewError(wire.CodeTimeout, "the request's deadline has passed")}
 	case it.Attempt > it.Max:
-		v = verdict{state: request.Failed, err: &Error{Code: wire.CodeInternal, Message: "every attempt ended without an outcome"}}
+		v = verdict{state: request.Failed, err: wire.NewError(wire.CodeInternal, "every attempt ended without an outcome")}
 	case a == nil:
 		v = p.postpone(it, &Error{Code: wire.CodeInvalidAction, Message: "there is no action " + it.Action})
 	default:

@@ -25,6 +25,7 @@ const (
 	// What of a snapshot is stored; the frame carries all of it.
 	maxStoredMessage  = 160
 	maxStoredMetadata = 128
+	maxStoredCode     = 64
 )
 
 // report is the newest progress as the handler gave it.
@@ -57,7 +58,7 @@ type owner struct {
 	writing chan struct{} // holds one: a write to the request is under way
 	beat    int64         // guarded by writing
 
-	mu       sync.Mutex // guards the next six
+	mu       sync.Mutex // guards the next seven
 	newest   report
 	fresh    bool // newest has not been sent
 	sent     report

@@ -124,7 +124,7 @@ func positions(m wire.Message, most int) ([]position, *Error) {
 // item. When there are too many then, the one whose token ends first goes.
 func (r *router) follow(ctx context.Context, s session, key string) lookup {
 	out, err := r.store.Do(ctx, request.Watch, key, request.Attrs{request.PWatcher: s.connection, request.PWatchEnd: s.until()})
-	if err == nil && out.OK && len(out.Item.Watchers) > maxWatchers && !out.Item.State.Terminal() {
+	if err == nil && out.OK && len(out.Item.Watchers) > maxWatchers {
 		w := request.Attrs{request.PWatcher: s.connection, request.PWatchEnd: s.until()}
 		w[request.PUnwatch] = firstToEnd(out.Item.Watchers, s.connection)
 		out, err = r.store.Do(ctx, request.Watch, key, w)

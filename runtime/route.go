@@ -111,6 +111,9 @@ func (e *messageEvent) session() (session, error) {
 		Caller:     Caller{User: a.User, Tenant: a.Tenant},
 		connection: e.Context.ConnectionID, connected: time.UnixMilli(e.Context.ConnectedAt), expires: time.Unix(exp, 0),
 	}
+	if e.Context.ConnectedAt == 0 {
+		s.connected = time.Now()
+	}
 	if a.Permissions != "" {
 		if err := json.Unmarshal([]byte(a.Permissions), &s.Permissions); err != nil {
 			return session{}, fmt.Errorf("read event: authorizer's permissions: %w", err)

@@ -87,7 +87,7 @@ func TestQuickAnswers(t *testing.T) {
 		{"panic in EstimateBy", `{"id":"1","action":"by-size","payload":{"text":"boom"}}`, internal},
 		{"panic in handler", `{"id":"1","action":"panic"}`, internal},
 		{"panic in result", `{"id":"1","action":"loud"}`, internal},
-		{"result is no JSON", `{"id":"1","action":"chan"}`, internal},
+		{"result is no JSON", `{"id":"1","action":"chan"}`, wire.Frame{Type: "error", RequestID: "1", Code: wire.CodeInternal, Message: "reference"}}, // and never will be
 		{"plain error", `{"id":"1","action":"plain-error"}`, internal},
 		{"known error", `{"id":"1","action":"known-error"}`, wire.Frame{Type: "error", RequestID: "1", Code: wire.CodeNotFound, Message: "no such row"}},
 		{"timeout", `{"id":"1","action":"slow"}`, wire.Frame{Type: "error", RequestID: "1", Code: wire.CodeTimeout, Message: "reference", Retryable: true}},

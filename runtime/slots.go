@@ -268,21 +268,25 @@ func (d *dispatcher) handOn(ctx context.Context, tenant string, free []int, from
 	if err != nil {
 		return free, err
 	}
-	more := len(waiting) == handOnMost
+	more, handed := len(waiting) == handOnMost, false
 	for len(free) > 0 && len(waiting) > 0 {
 		n := min(len(free), len(waiting))
 		used := make([]bool, n)
 		each(used, func(i int) { used[i] = d.resume(ctx, tenant, waiting[i], free[i], from) })
 		var left []int
 		for i, u := range used {
-			if !u {
+			if handed = handed || u; !u {
 				left = append(left, free[i])
 			}
 		}
 		free, waiting = slices.Concat(left, free[n:]), waiting[n:]
 	}
 	if more && len(free) > 0 {
-		if err := d.wake.Wake(ctx, work.Hint{Tenant: tenant}, 0); err != nil {
+		delay := parkCheck // what does not wait any more is the sweep's: leave it the time
+		if handed {
+			delay = 0
+		}
+		if err := d.wake.Wake(ctx, work.Hint{Tenant: tenant}, delay); err != nil {
 			d.log.Warn("wake", "tenant", tenant, "error", err.Error())
 		}
 	}

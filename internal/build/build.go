@@ -168,6 +168,9 @@ func failure(ctx context.Context, err error, p Package, said string) error {
 func store(path string, content []byte, mode fs.FileMode) error {
 	if info, err := os.Stat(path); err == nil && info.Size() == int64(len(content)) {
 		now := time.Now()
+		if now.Before(info.ModTime()) {
+			return nil // a clock of a test's own: others would take the file for old
+		}
 		return os.Chtimes(path, now, now) // in use, see prune
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -141,7 +141,7 @@ func describe(it request.Item) (Request, error) {
 	if dead(it) {
 		r.Died = at(it.LaneAt)
 	}
-	if f := it.Failure; f != nil {
+	if f := it.Failure; f != nil && it.State != request.Succeeded {
 		r.Error = &Failure{Code: f.Code, Message: f.Message, Retryable: f.Retryable}
 		if f.Details != "" {
 			r.Error.Details = json.RawMessage(f.Details)

@@ -112,9 +112,9 @@ func AppendError(dst []byte, id string, e *Error, c *Cursor) []byte {
 		dst = AppendString(dst, id)
 	}
 	dst = append(dst, `,"code":`...)
-	dst = AppendString(dst, string(e.Code))
+	dst = AppendString(dst, clip(string(e.Code), maxCode))
 	dst = append(dst, `,"message":`...)
-	dst = AppendString(dst, e.Message)
+	dst = AppendString(dst, clip(e.Message, maxErrorText))
 	for i, d := range e.Details[:min(len(e.Details), MaxDetails)] {
 		if i == 0 {
 			dst = append(dst, `,"details":[`...)
@@ -122,9 +122,9 @@ func AppendError(dst []byte, id string, e *Error, c *Cursor) []byte {
 			dst = append(dst, ',')
 		}
 		dst = append(dst, `{"path":`...)
-		dst = AppendString(dst, d.Path)
+		dst = AppendString(dst, clip(d.Path, maxErrorText))
 		dst = append(dst, `,"reason":`...)
-		dst = AppendString(dst, d.Reason)
+		dst = AppendString(dst, clip(d.Reason, maxErrorText))
 		dst = append(dst, '}')
 	}
 	if len(e.Details) > 0 {
@@ -139,6 +139,24 @@ func AppendError(dst []byte, id string, e *Error, c *Cursor) []byte {
 		dst = appendCursor(dst, *c)
 	}
 	return append(dst, '}')
+}
+
+// maxCode and maxErrorText keep an error that quotes its input from making a
+// frame that cannot be sent.
+const (
+	maxCode      = 64
+	maxErrorText = 2048
+)
+
+// clip shortens s to at most n bytes, between characters.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // AppendEvent writes what was published to a topic.

@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/streamer-go/streamer/runtime/internal/request"
 )
 
 // A blob is a tag, and then the data itself, or the name under which history
@@ -48,6 +50,8 @@ func Put(ctx context.Context, store Store, key, name string, data []byte, expire
 			return nil, err
 		}
 		return append([]byte{History}, name...), nil
+	case len(data) > MaxObject:
+		return nil, fmt.Errorf("store %s of %s: %w", name, key, request.ErrTooLarge)
 	}
 	object, err := store.PutObject(ctx, key, name, data, expires)
 	if err != nil {

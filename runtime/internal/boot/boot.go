@@ -140,6 +140,11 @@ func (f *Function) objects(cfg aws.Config, h Host) {
 	if bucket == "" {
 		return
 	}
+	if h.Transport == nil {
+		cfg.HTTPClient = awshttp.NewBuildableClient().WithTimeout(objectTimeout)
+	} else {
+		cfg.HTTPClient = &http.Client{Transport: h.Transport, Timeout: objectTimeout}
+	}
 	f.Store.Objects = objects.New(s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil }), bucket)
 }
 
@@ -153,6 +158,9 @@ func (f *Function) pusher(cfg aws.Config, endpoint string) {
 		o.RetryMaxAttempts = 1 // the sender paces itself
 	}))
 }
+
+// objectTimeout bounds one try of a call that carries an object.
+const objectTimeout = 2 * time.Minute
 
 // callTimeout bounds one try of a call; the SDK retries.
 const callTimeout = 5 * time.Second

@@ -111,7 +111,7 @@ func (s *Store) Get(ctx context.Context, key string) (it request.Item, found boo
 		TableName: &s.tables.Requests, Key: requestKey(key), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
-		return it, false, fmt.Errorf("get request %s: %w", key, err)
+		return it, false, fmt.Errorf("get request %s: %w", key, classify(err))
 	}
 	return request.Decode(unmarshal(out.Item)), out.Item != nil, nil
 }
@@ -132,7 +132,7 @@ func (s *Store) Due(ctx context.Context, shard string, before int64, page any) (
 	in.ExclusiveStartKey, _ = page.(map[string]types.AttributeValue)
 	out, err := s.db.Query(ctx, in)
 	if err != nil {
-		return nil, nil, fmt.Errorf("query due shard %s: %w", shard, err)
+		return nil, nil, fmt.Errorf("query due shard %s: %w", shard, classify(err))
 	}
 	for _, item := range out.Items {
 		if pk, ok := item[c.AttrPK].(*types.AttributeValueMemberS); ok {
@@ -170,7 +170,7 @@ func (s *Store) GetBlob(ctx context.Context, key, name string) ([]byte, error) {
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("get blob %s of %s: %w", name, key, err)
+		return nil, fmt.Errorf("get blob %s of %s: %w", name, key, classify(err))
 	}
 	data, ok := out.Item["data"].(*types.AttributeValueMemberB)
 	if !ok {

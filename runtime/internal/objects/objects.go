@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
@@ -141,7 +142,13 @@ func classify(err error) error {
 		switch api.ErrorCode() {
 		case "NoSuchKey":
 			return fmt.Errorf("%w: %w", request.ErrNoBlob, err)
-		case "AccessDenied", "NoSuchBucket", "EntityTooLarge", "InvalidRequest":
+		case "RequestTimeout", "RequestTimeTooSkewed", "OperationAborted":
+			return err // may pass, though their status says no
+		}
+	}
+	var answer *awshttp.ResponseError
+	if errors.As(err, &answer) {
+		if status := answer.HTTPStatusCode(); status/100 == 4 && status != http.StatusTooManyRequests && status != http.StatusRequestTimeout {
 			return fmt.Errorf("%w: %w", request.ErrRefused, err)
 		}
 	}
