@@ -40,15 +40,19 @@ type Options struct {
 // Conn is an open connection.
 type Conn struct {
 	ws     *websocket.Conn
+	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the reader has ended
+	writes sync.WaitGroup
 
 	http  *http.Client     // nil: the default one
 	stray func(wire.Frame) // given the frames of no call; nil: they are dropped
+	until time.Time        // when its token ends, if a Session knows
 
-	mu    sync.Mutex // guards calls and ended
+	mu    sync.Mutex // guards the rest
 	calls map[string]*call
 	ended error
+	heard time.Time // when the last frame came, whatever it was
 }
 
 // call is a request under way. The reader never waits for who reads frames, or
@@ -76,9 +80,9 @@ func dial(ctx context.Context, url, token string, o Options, stray func(wire.Fra
 		return nil, fmt.Errorf("connect to %s: %w", url, err)
 	}
 	ws.SetReadLimit(wire.MaxMessage)
-	ctx, cancel := context.WithCancel(context.Background())
-	c := &Conn{ws: ws, cancel: cancel, done: make(chan struct{}), calls: map[string]*call{}, http: o.HTTPClient, stray: stray}
-	go c.read(ctx)
+	c := &Conn{ws: ws, done: make(chan struct{}), calls: map[string]*call{}, http: o.HTTPClient, stray: stray}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	go c.read()
 	return c, nil
 }
 
@@ -95,11 +99,19 @@ func (c *Conn) Close() error {
 	err := c.ws.Close(websocket.StatusNormalClosure, "")
 	c.cancel()
 	<-c.done
+	c.writes.Wait()
 	return err
 }
 
 // Done is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// deaf says that nothing has come for long, no refusal of API Gateway either.
+func (c *Conn) deaf() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.heard) >= Silence
+}
 
 // gone says that the connection has ended; reason, why.
 func (c *Conn) gone() bool { return c.reason() != nil }
@@ -173,9 +185,36 @@ func (c *Conn) Call(ctx context.Context, m Message, each func(wire.Frame)) (wire
 	}
 }
 
-// send writes a message in as many frames as API Gateway wants it in; a Writer
-// makes one frame of each Write.
+// send sends a message. A caller that gives up does not break it off in the
+// middle, which would end the connection for everybody; a network that takes
+// nothing does.
 func (c *Conn) send(ctx context.Context, body []byte) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	sent := make(chan error, 1)
+	c.mu.Lock()
+	if c.ended != nil {
+		defer c.mu.Unlock()
+		return c.ended
+	}
+	c.writes.Go(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, Silence)
+		defer cancel()
+		sent <- c.write(ctx, body)
+	})
+	c.mu.Unlock()
+	select {
+	case err := <-sent:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// write writes a message in as many frames as API Gateway wants it in; a Writer
+// makes one frame of each Write.
+func (c *Conn) write(ctx context.Context, body []byte) error {
 	if len(body) <= wire.MaxFrame {
 		return c.ws.Write(ctx, websocket.MessageText, body)
 	}
@@ -197,12 +236,18 @@ func (c *Conn) register(id string) (*call, error) {
 	switch {
 	case c.ended != nil:
 		return nil, c.ended
+	case !wire.ValidID(id):
+		return nil, invalidID(id)
 	case c.calls[id] != nil:
 		return nil, fmt.Errorf("id %s is under way on this connection", id)
 	}
 	k := &call{signal: make(chan struct{}, 1)}
 	c.calls[id] = k
 	return k, nil
+}
+
+func invalidID(id string) error {
+	return fmt.Errorf("id %.140q is not 1 to %d characters of A-Z a-z 0-9 . _ : -", id, wire.MaxID)
 }
 
 func (c *Conn) forget(id string) {
@@ -245,8 +290,12 @@ func (c *Conn) await(ctx context.Context, k *call, id string, accepted bool) (wi
 		answer, cancel := context.WithTimeout(ctx, Silence)
 		f, err = c.outcome(answer, id)
 		cancel()
-		if err == nil && f.Terminal() {
+		var refused *wire.Error
+		switch {
+		case err == nil && f.Terminal():
 			return f, nil
+		case errors.As(err, &refused) && refused.Code == wire.CodeNotFound: // it is not kept any more
+			return f, err
 		}
 		if ctx.Err() != nil {
 			return wire.Frame{}, context.Cause(ctx)
@@ -261,10 +310,12 @@ func (c *Conn) outcome(ctx context.Context, id string) (wire.Frame, error) {
 		return f, err
 	}
 	var state struct {
-		Status string          `json:"status"`
-		Epoch  int64           `json:"epoch"`
-		Result json.RawMessage `json:"result"`
-		Error  *wire.Error     `json:"error"`
+		Status   string          `json:"status"`
+		Epoch    int64           `json:"epoch"`
+		Result   json.RawMessage `json:"result"`
+		Ref      *wire.Ref       `json:"ref"`
+		Partials int64           `json:"partials"`
+		Error    *wire.Error     `json:"error"`
 	}
 	if err := json.Unmarshal(f.Data, &state); err != nil {
 		return wire.Frame{}, fmt.Errorf("read state: %w", err)
@@ -272,7 +323,7 @@ func (c *Conn) outcome(ctx context.Context, id string) (wire.Frame, error) {
 	last := wire.Frame{RequestID: id, Epoch: state.Epoch, Placed: true}
 	switch {
 	case state.Status == wire.StatusSucceeded:
-		last.Type, last.Data = wire.TypeComplete, state.Result
+		last.Type, last.Data, last.Ref, last.Partials = wire.TypeComplete, state.Result, state.Ref, state.Partials
 	case state.Error != nil:
 		e := state.Error
 		last.Type, last.Code, last.Message, last.Details, last.Retryable = wire.TypeError, e.Code, e.Message, e.Details, e.Retryable
@@ -291,16 +342,20 @@ func (k *call) take() (wire.Frame, bool) {
 	return f, true
 }
 
-func (c *Conn) read(ctx context.Context) {
+func (c *Conn) read() {
 	defer close(c.done)
+	defer c.cancel()
 	for {
-		_, body, err := c.ws.Read(ctx)
+		_, body, err := c.ws.Read(c.ctx)
 		if err != nil {
 			c.mu.Lock()
 			c.ended = fmt.Errorf("%w: %w", ErrClosed, err)
 			c.mu.Unlock()
 			return
 		}
+		c.mu.Lock()
+		c.heard = time.Now()
+		c.mu.Unlock()
 		var f wire.Frame
 		if f.Decode(body) != nil || f.RequestID == "" {
 			continue // a frame of a later version, or one that is nobody's

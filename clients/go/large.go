@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/streamer-go/streamer/runtime/wire"
 )
@@ -50,6 +52,9 @@ func result(ctx context.Context, client *http.Client, f wire.Frame, call caller)
 		return f.Data, nil
 	case f.Ref.URL != "":
 		raw, err := exchange(ctx, client, http.MethodGet, f.Ref.URL, nil, nil)
+		if err == nil && int64(len(raw)) != f.Ref.Size {
+			err = fmt.Errorf("%d bytes came of %d", len(raw), f.Ref.Size)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("get result of %s: %w", f.RequestID, err)
 		}
@@ -99,14 +104,33 @@ func upload(ctx context.Context, client *http.Client, payload any, call caller) 
 	return to.Ref, nil
 }
 
-// exchange makes one request of a signed URL.
+// tries bounds how often a signed URL is asked for; a second and more are
+// between.
+const tries = 4
+
+// exchange makes a request of a signed URL, and makes it again when the network
+// or the store fails: reading is harmless to repeat, and so is writing the same.
 func exchange(ctx context.Context, client *http.Client, method, url string, headers map[string]string, body []byte) ([]byte, error) {
 	if client == nil {
 		client = http.DefaultClient
 	}
+	for n := 1; ; n++ {
+		raw, passing, err := exchangeOnce(ctx, client, method, url, headers, body)
+		if err == nil || !passing || n == tries {
+			return raw, err
+		}
+		select {
+		case <-time.After(time.Second << (n - 1)):
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), err)
+		}
+	}
+}
+
+func exchangeOnce(ctx context.Context, client *http.Client, method, url string, headers map[string]string, body []byte) (raw []byte, passing bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for name, value := range headers {
 		if http.CanonicalHeaderKey(name) != "Content-Length" { // which is the body's
@@ -115,12 +139,15 @@ func exchange(ctx context.Context, client *http.Client, method, url string, head
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, ctx.Err() == nil, err
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end below
-	raw, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode/100 != 2 {
-		err = fmt.Errorf("answered %s: %.200s", resp.Status, raw)
+	raw, err = io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, ctx.Err() == nil, err
 	}
-	return raw, err
+	if resp.StatusCode/100 != 2 {
+		return nil, resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests, fmt.Errorf("answered %s: %.200s", resp.Status, raw)
+	}
+	return raw, false, nil
 }

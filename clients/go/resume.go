@@ -43,11 +43,16 @@ type entry struct {
 }
 
 // catchUp asks what those requests have missed and gives it to them. With
-// $resume their frames come to that connection from now on.
+// $resume their frames come to that connection from now on. What the service
+// cannot do just now is tried again; an error means that the connection has
+// ended, or ctx.
 func (s *Session) catchUp(ctx context.Context, conn *Conn, action string, all []*follow) error {
-	for len(all) > 0 {
+	for refused := 0; ; {
+		all = slices.DeleteFunc(slices.Clone(all), func(k *follow) bool { _, _, ended := k.on(); return ended })
 		batch := all[:min(maxResume, len(all))]
-		all = all[len(batch):]
+		if len(batch) == 0 {
+			return nil
+		}
 		named := map[string]*follow{}
 		positions := make([]any, 0, len(batch))
 		for _, k := range batch {
@@ -55,9 +60,24 @@ func (s *Session) catchUp(ctx context.Context, conn *Conn, action string, all []
 			positions = append(positions, k.position())
 		}
 		f, err := s.ask(ctx, conn, Message{Action: action, Payload: map[string]any{"requests": positions}})
+		if later(ctx, err) {
+			if err = s.pause(ctx, min(time.Second<<refused, maxWait)); err != nil {
+				return err
+			}
+			refused = min(refused+1, 5)
+			continue
+		}
+		if e := (*wire.Error)(nil); errors.As(err, &e) && e.Code != wire.CodeUnauthorized {
+			for _, k := range batch { // this service cannot do it at all
+				k.fail(err)
+			}
+			all = all[len(batch):]
+			continue
+		}
 		if err != nil {
 			return err
 		}
+		refused, all = 0, all[len(batch):]
 		var out struct {
 			Requests []entry `json:"requests"`
 		}
@@ -69,21 +89,20 @@ func (s *Session) catchUp(ctx context.Context, conn *Conn, action string, all []
 			if k == nil {
 				continue
 			}
-			again, err := s.apply(ctx, conn, k, e)
+			again, err := s.apply(ctx, conn, action, k, e)
 			if err != nil {
 				return err
 			}
 			if again {
-				all = append(slices.Clone(all), k)
+				all = append(all, k)
 			}
 		}
 	}
-	return nil
 }
 
 // apply gives a request what it has missed, as the frames that it has not had;
 // again says that there is more to be asked for.
-func (s *Session) apply(ctx context.Context, conn *Conn, k *follow, e entry) (again bool, err error) {
+func (s *Session) apply(ctx context.Context, conn *Conn, action string, k *follow, e entry) (again bool, err error) {
 	if e.Status == "" {
 		switch {
 		case e.Error == nil:
@@ -96,15 +115,20 @@ func (s *Session) apply(ctx context.Context, conn *Conn, k *follow, e entry) (ag
 		}
 		return false, nil
 	}
-	k.move(conn)
-	// Without a cursor of its own, for the snapshot below may be of an older epoch.
-	k.offer(wire.Frame{Type: wire.TypeAcknowledgment, RequestID: k.id, Status: e.Status, RetainedUntil: e.Retained, Placed: true})
+	if action == wire.ActionResume {
+		k.move(conn)
+	}
+	// Without a cursor at first, for the snapshot may be of an older epoch.
+	ack := wire.Frame{Type: wire.TypeAcknowledgment, RequestID: k.id, Status: e.Status, RetainedUntil: e.Retained, Placed: true}
+	k.told(ack, false)
 	if p := e.Progress; p != nil {
-		k.offer(wire.Frame{
+		k.told(wire.Frame{
 			Type: wire.TypeProgress, RequestID: k.id, Percentage: p.Percentage, Message: p.Message, Metadata: p.Metadata,
 			Epoch: p.Epoch, Seq: p.Seq, Placed: true,
-		})
+		}, false)
 	}
+	ack.Epoch, ack.Seq = e.Epoch, e.Seq
+	k.told(ack, false)
 	last := wire.Frame{RequestID: k.id, Epoch: e.Epoch, Placed: true}
 	switch {
 	case e.Status == wire.StatusSucceeded:
@@ -121,30 +145,44 @@ func (s *Session) apply(ctx context.Context, conn *Conn, k *follow, e entry) (ag
 		}, p.Lost)
 	}
 	if last.Type != "" && !e.More {
-		if k.offer(last) && !more {
-			k.caughtUp() // the pieces are gone
-		}
+		k.told(last, !more)
 	}
 	return more, nil
 }
 
-// fill asks for pieces of the log that a connection has lost.
+// fill asks for pieces of the log that a connection has lost, until none is
+// missing.
 func (s *Session) fill(k *follow) {
-	conn, err := s.current(s.ctx)
-	if err != nil {
-		return // the session has ended
-	}
-	if err := s.catchUp(s.ctx, conn, wire.ActionResume, []*follow{k}); err != nil {
-		_ = conn.ws.CloseNow() // what is missing is asked for on the next
+	for k.more() {
+		conn, err := s.current(s.ctx)
+		if err != nil {
+			return // the session has ended
+		}
+		if s.catchUp(s.ctx, conn, wire.ActionResume, []*follow{k}) != nil {
+			k.lack()
+			if s.pause(s.ctx, time.Second) != nil {
+				return
+			}
+		}
 	}
 }
 
-// ask makes a call of the session itself. A connection on which nobody answers
-// has ended.
+// ask makes a call of the session itself. A connection over which nothing comes
+// has ended; one over which only the answer does not is kept, for it brings the
+// frames of what is at work.
 func (s *Session) ask(ctx context.Context, conn *Conn, m Message) (wire.Frame, error) {
 	f, err := conn.Call(ctx, m, nil)
-	if errors.Is(err, ErrNoAnswer) {
+	if errors.Is(err, ErrNoAnswer) && conn.deaf() {
 		_ = conn.ws.CloseNow()
+		err = fmt.Errorf("%w: %w", ErrClosed, err)
 	}
 	return f, err
+}
+
+// later says whether what failed is to be asked again on the same connection.
+func later(ctx context.Context, err error) bool {
+	if e := (*wire.Error)(nil); errors.As(err, &e) {
+		return e.Retryable
+	}
+	return ctx.Err() == nil && errors.Is(err, ErrNoAnswer) && !errors.Is(err, ErrClosed)
 }

@@ -27,7 +27,8 @@ type SessionOptions struct {
 	// OnConnect, when set, is called after every handshake that succeeded.
 	OnConnect func()
 	// OnDisconnect, when set, is told why a connection was lost, or why the next
-	// one could not be opened. The session goes on trying.
+	// one could not be opened. The session goes on trying. Neither of the two may
+	// call Close, which waits for them.
 	OnDisconnect func(error)
 }
 
@@ -78,12 +79,15 @@ func (s *Session) Close() error {
 // Call sends a message and waits for its last frame: response or complete. An
 // error frame is returned as *wire.Error. each, when it is not nil, is given
 // every frame in order, the last one too: progress that is newer than the one
-// before, and the log of partials without gaps or doubles; a partial whose First
-// is not behind the pieces that there are replaces those from there on.
+// before, and the log of partials without gaps or doubles. A partial whose First
+// is not behind the pieces that there are takes the place of those from First
+// on; it may have no Items. Only what the service does not keep any more can
+// leave a gap.
 //
-// A message whose answer was lost with its connection is looked for by its id.
-// When the service does not know it, it is sent again if Resend is set, and is
-// ErrNoAnswer otherwise. A payload that is too large for a message is uploaded.
+// A message that was not answered for Silence, or whose connection was lost
+// before it was, is looked for by its id. When the service does not know it, it
+// is sent again if Resend is set, and is ErrNoAnswer otherwise. A payload that is
+// too large for a message is uploaded.
 func (s *Session) Call(ctx context.Context, m Message, each func(wire.Frame)) (wire.Frame, error) {
 	if m.ID == "" {
 		m.ID = rand.Text()
@@ -123,9 +127,8 @@ func (s *Session) Follow(ctx context.Context, id string, each func(wire.Frame)) 
 	}
 	defer s.forget(k)
 	for {
-		conn, err := s.current(ctx)
+		conn, err := s.attach(ctx, k)
 		if err == nil {
-			k.move(conn)
 			err = s.catchUp(ctx, conn, wire.ActionResume, []*follow{k})
 		}
 		if err == nil {
@@ -170,10 +173,20 @@ const maxResends = 6
 func (s *Session) await(ctx context.Context, k *follow, each func(wire.Frame)) (wire.Frame, error) {
 	for resends := 0; ; {
 		f, err := s.next(ctx, k)
-		e := f.Err()
-		lost := errors.Is(err, ErrNoAnswer) && k.resend
-		if (lost || e != nil && e.SameID) && resends < maxResends && k.reopen() {
+		again, sameID := false, f.Err() != nil && f.Err().SameID || k.expired(f)
+		switch {
+		case resends >= maxResends:
+		case sameID:
 			resends++
+			again = k.reopen()
+		case errors.Is(err, errSilent):
+			resends++
+			if s.find(ctx, k) || k.resend && !k.reopen() {
+				continue // the next frame or error tells
+			}
+			again = k.resend
+		}
+		if again {
 			if err = s.pause(ctx, time.Second<<resends); err == nil {
 				err = s.send(ctx, k)
 			}
@@ -191,10 +204,13 @@ func (s *Session) await(ctx context.Context, k *follow, each func(wire.Frame)) (
 		case wire.TypeResponse, wire.TypeComplete:
 			return f, nil
 		case wire.TypeError:
-			return f, e
+			return f, f.Err()
 		}
 	}
 }
+
+// errSilent is ErrNoAnswer by the clock alone.
+var errSilent = fmt.Errorf("%w for %s", ErrNoAnswer, Silence)
 
 // next waits for a frame. Before a request is accepted only a clock can tell
 // that its message was lost.
@@ -202,9 +218,18 @@ func (s *Session) next(ctx context.Context, k *follow) (wire.Frame, error) {
 	if _, accepted, _ := k.on(); accepted {
 		return k.next(ctx)
 	}
-	quiet, cancel := context.WithTimeoutCause(ctx, Silence, ErrNoAnswer)
+	quiet, cancel := context.WithTimeoutCause(ctx, Silence, errSilent)
 	defer cancel()
 	return k.next(quiet)
+}
+
+// find asks what became of a message that was not answered. It reports whether
+// it got to know; what, is with the request then.
+func (s *Session) find(ctx context.Context, k *follow) bool {
+	ctx, cancel := context.WithTimeoutCause(ctx, Silence, ErrNoAnswer)
+	defer cancel()
+	conn, err := s.current(ctx)
+	return err == nil && s.catchUp(ctx, conn, wire.ActionResume, []*follow{k}) == nil
 }
 
 func (s *Session) pause(ctx context.Context, d time.Duration) error {
@@ -218,14 +243,13 @@ func (s *Session) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// send writes the message to the present connection. A write that fails ends the
-// connection, and what becomes of the message is found out on the next.
+// send sends the message over the present connection. What becomes of one on a
+// connection that ends then is found out on the next.
 func (s *Session) send(ctx context.Context, k *follow) error {
-	conn, err := s.current(ctx)
+	conn, err := s.attach(ctx, k)
 	if err != nil {
 		return err
 	}
-	k.move(conn)
 	if err := conn.send(ctx, k.body); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -235,12 +259,33 @@ func (s *Session) send(ctx context.Context, k *follow) error {
 	return nil
 }
 
+// attach waits until there is a connection and takes the request there.
+func (s *Session) attach(ctx context.Context, k *follow) (*Conn, error) {
+	for {
+		conn, err := s.current(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		same := s.conn == conn // or the next one has been given its requests
+		if same {
+			k.move(conn)
+		}
+		s.mu.Unlock()
+		if same {
+			return conn, nil
+		}
+	}
+}
+
 func (s *Session) register(k *follow) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.ctx.Err() != nil:
 		return context.Cause(s.ctx)
+	case !wire.ValidID(k.id):
+		return invalidID(k.id)
 	case s.follows[k.id] != nil:
 		return fmt.Errorf("id %s is under way in this session", k.id)
 	}
@@ -249,24 +294,28 @@ func (s *Session) register(k *follow) error {
 }
 
 func (s *Session) forget(k *follow) {
+	k.fail(ErrClosed) // nobody asks for more
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.follows, k.id)
 }
 
-// open lists the requests that have not ended and are followed over that
-// connection; nil for all.
-func (s *Session) open(conn *Conn) (out []*follow) {
+// open lists the requests that have not ended and are followed over a connection
+// that the filter lets pass.
+func (s *Session) open(filter func(*Conn) bool) (out []*follow) {
 	s.mu.Lock()
 	all := slices.Collect(maps.Values(s.follows))
 	s.mu.Unlock()
 	for _, k := range all {
-		if on, _, ended := k.on(); !ended && on != nil && (conn == nil || on == conn) {
+		if on, _, ended := k.on(); !ended && on != nil && filter(on) {
 			out = append(out, k)
 		}
 	}
 	return out
 }
+
+func is(conn *Conn) func(*Conn) bool    { return func(c *Conn) bool { return c == conn } }
+func isNot(conn *Conn) func(*Conn) bool { return func(c *Conn) bool { return c != conn } }
 
 // current waits until there is a connection.
 func (s *Session) current(ctx context.Context) (*Conn, error) {
