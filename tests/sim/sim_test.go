@@ -1,0 +1,118 @@
+package sim_test
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"testing"
+)
+
+// Settings of a run, as flags or in the environment.
+var (
+	seedFlag     = flag.String("sim.seed", os.Getenv("STREAMER_SIM_SEED"), "run this seed alone")
+	requestsFlag = flag.String("sim.requests", os.Getenv("STREAMER_SIM_REQUESTS"), "how many requests in all, on fresh seeds")
+	storyFlag    = flag.Bool("sim.story", os.Getenv("STREAMER_SIM_STORY") != "", "print what happened, also when nothing is wrong")
+)
+
+// perRun is the number of requests of one bubble.
+const perRun = 400
+
+// fixed are the seeds of the ordinary run; a fresh one comes on top.
+var fixed = []uint64{1, 2, 3, 4}
+
+// TestSimulation runs the system through bad weather, and looks whether it kept
+// its promises.
+func TestSimulation(t *testing.T) {
+	var shrunk atomic.Bool // one story is enough
+	for _, seed := range seeds(t) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			r := play(t, newPlan(seed, perRun))
+			t.Log(r)
+			if *storyFlag {
+				t.Log("\n" + r.story.about(nil))
+			}
+			for _, v := range r.violations {
+				t.Errorf("%s: %s", v.request, v.text)
+			}
+			if len(r.violations) > 0 && shrunk.CompareAndSwap(false, true) {
+				tell(t, r)
+			}
+		})
+	}
+}
+
+// TestReplay plays plans twice. What Go itself leaves to chance, such as which
+// of two ready channels a select takes, no seed decides: so not every pair has
+// to be alike to the last call, but most have.
+func TestReplay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("several runs")
+	}
+	t.Parallel()
+	const pairs = 3
+	alike := 0
+	for seed := range uint64(pairs) {
+		a, b := play(t, newPlan(1000+seed, 40)), play(t, newPlan(1000+seed, 40))
+		if a.digest == b.digest {
+			alike++
+		} else {
+			t.Logf("seed %d: %s", 1000+seed, firstDifference(a, b))
+		}
+	}
+	t.Logf("%d of %d pairs are alike to the last call", alike, pairs)
+	if alike < pairs/2 {
+		t.Errorf("%d of %d pairs are alike, want most", alike, pairs)
+	}
+}
+
+func firstDifference(a, b *report) string {
+	x, y := a.story.sorted(), b.story.sorted()
+	for i := range min(len(x), len(y)) {
+		if x[i] != y[i] {
+			return fmt.Sprintf("line %d of %d differs:\n%s\n%s", i, len(x), x[i], y[i])
+		}
+	}
+	return "one goes on for longer"
+}
+
+func seeds(t *testing.T) []uint64 {
+	t.Helper()
+	if *seedFlag != "" {
+		seed, err := strconv.ParseUint(*seedFlag, 0, 64)
+		if err != nil {
+			t.Fatalf("seed %q: %v", *seedFlag, err)
+		}
+		return []uint64{seed}
+	}
+	var raw [4]byte
+	_, _ = rand.Read(raw[:])
+	fresh := uint64(binary.LittleEndian.Uint32(raw[:]))
+	if *requestsFlag == "" {
+		if testing.Short() {
+			return []uint64{fixed[0], fresh}
+		}
+		return append(fixed[:len(fixed):len(fixed)], fresh)
+	}
+	n, err := strconv.Atoi(*requestsFlag)
+	if err != nil || n < 1 {
+		t.Fatalf("requests %q: want a number", *requestsFlag)
+	}
+	var all []uint64
+	for i := range (n + perRun - 1) / perRun {
+		all = append(all, fresh+uint64(i))
+	}
+	return all
+}
+
+// tell tells the smallest run that was found to break the same promise.
+func tell(t *testing.T, r *report) {
+	t.Helper()
+	small := shrink(t, r)
+	t.Logf("again with STREAMER_SIM_SEED=%d. The smallest run that was found, %d of %d requests, %d of %d faults:\n%s",
+		r.plan.seed, small.plan.requests(), r.plan.requests(), len(small.fired), len(r.fired), small.story.about(small.about()))
+}
