@@ -103,7 +103,15 @@ func parseDead(args []string, stderr io.Writer) (o deadOptions, err error) {
 	f.StringVar(&o.filter.After, "after", "", "")
 	f.BoolVar(&o.all, "all", false, "")
 	f.BoolVar(&o.json, "json", false, "")
-	for rest := args[1:]; ; { // flags may stand on either side of the requests
+	var rest []string
+	for _, arg := range args[1:] {
+		if strings.HasPrefix(arg, "-/") { // a request without tenant, not a flag
+			o.requests = append(o.requests, arg)
+			continue
+		}
+		rest = append(rest, arg)
+	}
+	for { // flags may stand on either side of the requests
 		if err := f.Parse(rest); err != nil {
 			return o, err
 		}

@@ -52,6 +52,9 @@ func TestParseDead(t *testing.T) {
 	if err != nil || strings.Join(o.requests, "") != "abc" || !o.json || o.stack != "prod" || o.dir != "." || o.filter.Tenant != nil {
 		t.Errorf("%+v, %v", o, err)
 	}
+	if o, err := parseDead([]string{"show", "-/dev/r1", "-json"}, io.Discard); err != nil || !o.json || len(o.requests) != 1 || o.requests[0] != "-/dev/r1" {
+		t.Errorf("a request without tenant: %+v, %v", o, err)
+	}
 	if o, err = parseDead([]string{"list", "-tenant", ""}, io.Discard); err != nil || o.filter.Tenant == nil || *o.filter.Tenant != "" {
 		t.Errorf("%+v, %v", o.filter, err)
 	}

@@ -121,6 +121,35 @@ func TestFunctionsAreQuiet(t *testing.T) {
 	}
 }
 
+// What a function says before it ends in main is why nothing is answered.
+func TestFunctionThatCannotStart(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	p := newPrinter(options{}, io.Discard, &out)
+	say := func(lines ...string) string {
+		out.Reset()
+		for _, text := range lines {
+			p.function(localcloud.Line{Source: "lambda", Name: "router", Text: text + "\n"})
+		}
+		return out.String()
+	}
+	const failed = "INIT_REPORT Init Duration: 3 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError"
+	if got := say("hello", "START RequestId: 1", "working"); got != "" {
+		t.Errorf("a function that works: %s", got)
+	}
+	delete(p.said, "router")
+	died := []string{"panic: streamer: action \"echo\" is registered twice", "main.main()", "\tmain.go:59", failed}
+	if got := say(died...); !strings.Contains(got, "router cannot start:\npanic: streamer") || !strings.Contains(got, "main.go:59") {
+		t.Errorf("shown is %q", got)
+	}
+	if got := say(died...); got != "" {
+		t.Errorf("the same again: %q", got)
+	}
+	if got := say("panic: another", failed); !strings.Contains(got, "another") {
+		t.Errorf("shown is %q", got)
+	}
+}
+
 func TestSaveReport(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new")
