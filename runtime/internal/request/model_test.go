@@ -203,6 +203,9 @@ var scopes = map[string]bounds{
 
 func TestModelEveryInterleaving(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("explored without the race detector: make test does")
+	}
 	scopes, least := maps.Clone(scopes), 50_000
 	if testing.Short() {
 		delete(scopes, "handed on")

@@ -12,6 +12,9 @@ import (
 // Here they are taken out one by one, and the model has to find that history.
 func TestModelMissesEveryGuard(t *testing.T) {
 	t.Parallel()
+	if raced {
+		t.Skip("explored without the race detector: make test does")
+	}
 	tests := []struct {
 		name   string
 		mutate func(m *model)
