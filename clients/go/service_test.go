@@ -30,6 +30,7 @@ type service struct {
 	calls    map[string]int // messages by action
 	statuses []int          // of the next handshakes; then 101
 	lose     map[string]int // how many messages of an action are not to be answered
+	refuse   map[string]int // how many are to be answered RATE_LIMITED
 }
 
 // kept is a stored request.
@@ -47,7 +48,7 @@ func run(t *testing.T, do func(ctx context.Context, s *service)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &service{
 			t: t, life: 2 * time.Hour, listener: pipe{make(chan net.Conn), make(chan struct{})},
-			requests: map[string]*kept{}, calls: map[string]int{}, lose: map[string]int{},
+			requests: map[string]*kept{}, calls: map[string]int{}, lose: map[string]int{}, refuse: map[string]int{},
 		}
 		server := &http.Server{Handler: http.HandlerFunc(s.serve)}
 		go func() { _ = server.Serve(s.listener) }() // it ends with the listener
@@ -121,6 +122,10 @@ func (s *service) answer(ws *websocket.Conn, m wire.Message) string {
 	if s.lose[m.Action] > 0 {
 		s.lose[m.Action]--
 		return ""
+	}
+	if s.refuse[m.Action] > 0 {
+		s.refuse[m.Action]--
+		return `"type":"error","code":"RATE_LIMITED","message":"wait","retryable":true,"same_id":true`
 	}
 	switch m.Action {
 	case "$hello":
