@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
 	client "github.com/streamer-go/streamer/clients/go"
 	"github.com/streamer-go/streamer/component"
 	"github.com/streamer-go/streamer/localcloud"
@@ -22,43 +24,53 @@ func TestHandover(t *testing.T) {
 	if testing.Short() || raceDetector {
 		hours = 5
 	}
-	for name, tt := range map[string]struct {
-		life     time.Duration // of a token
-		quick    time.Duration // between quick requests; 0: there are none
-		connects int64         // in ten hours, at least
-	}{
-		"two hours":       {48 * time.Hour, 5 * time.Minute, 5},
-		"five minutes":    {5 * time.Minute, 71 * time.Second, 100},
-		"nothing to send": {48 * time.Hour, 0, 5},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				// Nothing here is for the sweep to find.
-				s := standWith(t, localcloud.Config{Limits: localcloud.Limits{ScheduleInterval: 15 * time.Minute}}, component.StreamerArgs{})
-				s.delay(newChance(uint64(hours)))
-				p := s.open("ann", tt.life, nil)
-				end := time.Now().Add(time.Duration(hours) * time.Hour)
-				var work sync.WaitGroup
-				if tt.quick > 0 {
-					work.Go(func() { p.long(t, hours) })
-				}
-				for n := 0; tt.quick > 0 && time.Now().Before(end); n++ {
-					time.Sleep(tt.quick)
-					work.Go(func() { p.echo(t, fmt.Sprint("q", n), time.Duration(n%4)*time.Second) })
-				}
+	synctest.Test(t, func(t *testing.T) {
+		// Nothing here is for the sweep to find, and no owner dies.
+		rare := localcloud.Config{Limits: localcloud.Limits{ScheduleInterval: 15 * time.Minute}}
+		s := standWith(t, rare, component.StreamerArgs{Lease: pulumi.String("3m")})
+		s.delay(newChance(uint64(hours)))
+		end := time.Now().Add(time.Duration(hours) * time.Hour)
+		var all []*person
+		var work sync.WaitGroup
+		for user, tt := range map[string]struct {
+			life     time.Duration // of a token
+			quick    time.Duration // between quick requests; 0: there are none
+			connects int64         // in ten hours, at least
+		}{
+			"two-hours":       {48 * time.Hour, 5 * time.Minute, 5},
+			"five-minutes":    {5 * time.Minute, 71 * time.Second, 100},
+			"nothing-to-send": {48 * time.Hour, 0, 5},
+		} {
+			p := s.open(user, tt.life, nil)
+			all = append(all, p)
+			work.Go(func() {
+				p.busy(t, hours, tt.quick)
 				time.Sleep(time.Until(end))
 				p.echo(t, "last", 0)
-				work.Wait()
-				finish(t, p)
 				if lost := p.disconnects(); len(lost) > 0 {
-					t.Errorf("OnDisconnect was told %q", lost)
+					t.Errorf("%s: OnDisconnect was told %q", user, lost)
 				}
 				if n := p.connects.Load(); n < tt.connects*int64(hours)/10 || n > 3*tt.connects {
-					t.Errorf("%d connections", n)
+					t.Errorf("%s: %d connections", user, n)
 				}
 			})
-		})
+		}
+		work.Wait()
+		finish(t, all...)
+	})
+}
+
+// busy makes a call that takes so many hours, and quick ones meanwhile.
+func (p *person) busy(t *testing.T, hours int, pause time.Duration) {
+	if pause == 0 {
+		return
+	}
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() { p.long(t, hours) })
+	for n := range int(time.Duration(hours) * time.Hour / pause) {
+		time.Sleep(pause)
+		work.Go(func() { p.echo(t, fmt.Sprint("q", n), time.Duration(n%4)*time.Second) })
 	}
 }
 
@@ -84,6 +96,6 @@ func (p *person) long(t *testing.T, hours int) {
 func (p *person) echo(t *testing.T, id string, pace time.Duration) {
 	f, err := p.Call(t.Context(), client.Message{ID: id, Action: "echo", Payload: ask{Pace: int(pace / time.Millisecond)}}, nil)
 	if err != nil || f.Type != protocol.TypeResponse {
-		t.Errorf("%s: %s: %+v, %v", time.Now().Format(time.TimeOnly), id, f, err)
+		t.Errorf("%s: %s/%s: %+v, %v", time.Now().Format(time.TimeOnly), p.user, id, f, err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	client "github.com/streamer-go/streamer/clients/go"
@@ -59,6 +58,7 @@ func throttled(role string) breakage {
 // by itself: what was under way goes on, and what was sent meanwhile is done.
 func TestOutage(t *testing.T) {
 	t.Parallel()
+	var scenes []scene
 	for name, tt := range map[string]struct {
 		begin breakage
 		cut   bool // connections are lost besides
@@ -73,11 +73,11 @@ func TestOutage(t *testing.T) {
 		"too many handshakes, cut": {refused(http.StatusTooManyRequests), true, true},
 		"network takes everything": {muted, false, true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { survive(t, tt.begin, tt.cut, tt.lost) })
-		})
+		scenes = append(scenes, scene{name, func(t *testing.T, s *system) {
+			survive(t, s, strings.NewReplacer(" ", "-", ",", "").Replace(name), tt.begin, tt.cut, tt.lost)
+		}})
 	}
+	play(t, component.StreamerArgs{}, append(append(scenes, losses()...), scene{"no large payloads", noLargePayloads})...)
 }
 
 func refused(status int) breakage {
@@ -95,9 +95,9 @@ func muted(_ *testing.T, _ *system, n *network) func() {
 	return func() { n.refuse(0) }
 }
 
-func survive(t *testing.T, begin breakage, cut, lost bool) {
-	s, n := stand(t, component.StreamerArgs{}), &network{}
-	p := s.open("ann", time.Hour, n)
+func survive(t *testing.T, s *system, user string, begin breakage, cut, lost bool) {
+	n := &network{}
+	p := s.open(user, time.Hour, n)
 	y, long := p.follow(t, client.Message{ID: "long", Action: "tell", Payload: ask{Pieces: 100, Pace: 5000, Every: 7}})
 	time.Sleep(time.Minute)
 	repair := begin(t, s, n)
@@ -110,7 +110,7 @@ func survive(t *testing.T, begin breakage, cut, lost bool) {
 	work.Go(func() { p.resent(t, "sent meanwhile", 2*time.Minute) })
 	work.Go(func() {
 		f, err := p.Call(t.Context(), client.Message{ID: "unsure", Action: "echo"}, nil)
-		if _, runs := s.books.of("ann/unsure"); err == nil && f.Type != protocol.TypeResponse || err != nil && !errors.Is(err, client.ErrNoAnswer) || runs > 1 {
+		if _, runs := s.books.of(user + "/unsure"); err == nil && f.Type != protocol.TypeResponse || err != nil && !errors.Is(err, client.ErrNoAnswer) || runs > 1 {
 			t.Errorf("unsure: %+v, %v after %d runs", f, err, runs)
 		}
 	})
@@ -158,58 +158,59 @@ func (p *person) resent(t *testing.T, text string, most time.Duration) {
 	}
 }
 
-// Pushes fail, or get lost without anybody's knowing: the silence ends by asking
-// for what was missed.
-func TestLostPushes(t *testing.T) {
-	t.Parallel()
+// losses are pushes that fail, or get lost without anybody's knowing: the silence
+// ends by asking for what was missed.
+func losses() (scenes []scene) {
 	for name, tt := range map[string]struct {
 		status int // of a push; 0: it breaks off
 		kind   string
-		silent time.Duration // at most, while it lasts
 	}{
-		"lost":          {200, "", 50 * time.Second},
-		"refused":       {500, "InternalServerError", 50 * time.Second},
-		"busy":          {429, "LimitExceededException", 50 * time.Second},
-		"broken off":    {0, "", 50 * time.Second},
-		"gone, it says": {410, "GoneException", 50 * time.Second},
+		"lost":          {200, ""},
+		"refused":       {500, "InternalServerError"},
+		"busy":          {429, "LimitExceededException"},
+		"broken off":    {0, ""},
+		"gone, it says": {410, "GoneException"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				s := stand(t, component.StreamerArgs{})
-				p := s.open("ann", time.Hour, nil)
-				y, long := p.follow(t, client.Message{ID: "long", Action: "tell", Payload: ask{Pieces: 90, Pace: 3000, Every: 7}})
-				_, brief := p.follow(t, client.Message{ID: "brief", Action: "tell", Payload: ask{Pieces: 20, Pace: 3000, Every: 7}})
-				time.Sleep(20 * time.Second)
-				lose := func(_ contract.Role, r *http.Request) (*http.Response, error) {
-					switch {
-					case !posts(r):
-						return nil, nil
-					case tt.status == 0:
-						return nil, errors.New("connection reset by peer")
-					}
-					return answer(r, tt.status, tt.kind), nil
+		scenes = append(scenes, scene{"pushes: " + name, func(t *testing.T, s *system) {
+			lose(t, s, strings.NewReplacer(" ", "-", ",", "").Replace(name), func(r *http.Request) (*http.Response, error) {
+				if tt.status == 0 {
+					return nil, errors.New("connection reset by peer")
 				}
-				s.call.Store(&lose)
-				before := s.posts.Load()
-				brief() // its end is lost as well
-				time.Sleep(time.Minute)
-				if n := s.posts.Load() - before; n > 0 {
-					t.Errorf("%d pushes went through", n)
-				}
-				s.call.Store(nil)
-				long()
-				if y.silence > tt.silent {
-					t.Errorf("nothing was heard for %s", y.silence)
-				}
-				if y.percent != 100 {
-					t.Errorf("the last progress was %v", y.percent)
-				}
-				if lost := p.disconnects(); len(lost) > 0 {
-					t.Errorf("OnDisconnect was told %q", lost)
-				}
-				finish(t, p)
+				return answer(r, tt.status, tt.kind), nil
 			})
-		})
+		}})
 	}
+	return scenes
+}
+
+func lose(t *testing.T, s *system, user string, how func(*http.Request) (*http.Response, error)) {
+	p := s.open(user, time.Hour, nil)
+	y, long := p.follow(t, client.Message{ID: "long", Action: "tell", Payload: ask{Pieces: 90, Pace: 3000, Every: 7}})
+	_, brief := p.follow(t, client.Message{ID: "brief", Action: "tell", Payload: ask{Pieces: 20, Pace: 3000, Every: 7}})
+	time.Sleep(20 * time.Second)
+	call := func(_ contract.Role, r *http.Request) (*http.Response, error) {
+		if !posts(r) {
+			return nil, nil
+		}
+		return how(r)
+	}
+	s.call.Store(&call)
+	before := s.posts.Load()
+	brief() // its end is lost as well
+	time.Sleep(time.Minute)
+	if n := s.posts.Load() - before; n > 0 {
+		t.Errorf("%d pushes went through", n)
+	}
+	s.call.Store(nil)
+	long()
+	if y.silence > 50*time.Second {
+		t.Errorf("nothing was heard for %s", y.silence)
+	}
+	if y.percent != 100 {
+		t.Errorf("the last progress was %v", y.percent)
+	}
+	if lost := p.disconnects(); len(lost) > 0 {
+		t.Errorf("OnDisconnect was told %q", lost)
+	}
+	finish(t, p)
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -75,6 +76,27 @@ func standWith(t *testing.T, config localcloud.Config, args component.StreamerAr
 	}
 	s.url, _ = result.Outputs["url"].(string)
 	return s
+}
+
+// scene is one of several that use the same system one after the other, each with
+// users of its own: to stand one up takes longer than most of them.
+type scene struct {
+	name string
+	play func(t *testing.T, s *system)
+}
+
+// play stands a system up in a bubble and plays the scenes there.
+func play(t *testing.T, args component.StreamerArgs, scenes ...scene) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := stand(t, args)
+		for _, c := range scenes {
+			t.Log(c.name) // what follows is about it
+			c.play(t, s)
+			s.call.Store(nil)
+			s.invoke.Store(nil)
+		}
+	})
 }
 
 // instanceKey finds the id of the instance in a handler's context.

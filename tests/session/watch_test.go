@@ -5,11 +5,9 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	client "github.com/streamer-go/streamer/clients/go"
-	"github.com/streamer-go/streamer/component"
 	protocol "github.com/streamer-go/streamer/runtime/wire"
 )
 
@@ -58,71 +56,63 @@ func (p *person) follow(t *testing.T, m client.Message) (y *story, end func()) {
 
 // Two sessions of a user watch one request; a session of another user, who has a
 // request of the same id, is given nothing of it.
-func TestTwoSessionsOfOneUser(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := stand(t, component.StreamerArgs{})
-		var anns, bobs wiretap
-		ann, again, bob := s.open("ann", time.Hour, anns.network()), s.open("ann", time.Hour, nil), s.open("bob", time.Hour, bobs.network())
-		in := ask{Pieces: 60, Pace: 5000, Every: 10, Fails: []int{15, 25}}
-		_, first := ann.follow(t, client.Message{ID: "r", Action: "tell", Payload: in})
-		_, other := bob.follow(t, client.Message{ID: "r", Action: "tell", Payload: in})
-		_, alone := ann.follow(t, client.Message{ID: "alone", Action: "tell", Payload: in})
-		time.Sleep(40 * time.Second)
-		y, second := again.follow(t, client.Message{ID: "r"})
-		var refused *protocol.Error
-		if _, err := bob.Follow(t.Context(), "alone", nil); !errors.As(err, &refused) || refused.Code != protocol.CodeNotFound {
-			t.Errorf("another user may follow: %v", err)
-		}
-		if state, err := bob.Cancel(t.Context(), "alone"); err != nil || state != protocol.StatusCancelled {
-			t.Errorf("a cancellation that waits for a request of his own: %s, %v", state, err)
-		}
-		for _, end := range []func(){first, second, other, alone} {
-			end()
-		}
-		if y.silence > 12*time.Second {
-			t.Errorf("the second session heard nothing for %s", y.silence)
-		}
-		finish(t, ann, again, bob)
-		if !anns.has("ann/r 7 of run") || anns.has("bob/") {
-			t.Error("ann's connection was sent nothing of hers, or something of bob's")
-		}
-		if !bobs.has("bob/r 7 of run") || bobs.has("ann/") || bobs.has("alone\",\"epoch") {
-			t.Error("bob's connection was sent nothing of his, or something of ann's")
-		}
-	})
+func twoSessions(t *testing.T, s *system) {
+	var anns, bobs wiretap
+	ann, again, bob := s.open("ann", time.Hour, anns.network()), s.open("ann", time.Hour, nil), s.open("bob", time.Hour, bobs.network())
+	in := ask{Pieces: 60, Pace: 5000, Every: 10, Fails: []int{15, 25}}
+	_, first := ann.follow(t, client.Message{ID: "r", Action: "tell", Payload: in})
+	_, other := bob.follow(t, client.Message{ID: "r", Action: "tell", Payload: in})
+	_, alone := ann.follow(t, client.Message{ID: "alone", Action: "tell", Payload: in})
+	time.Sleep(40 * time.Second)
+	y, second := again.follow(t, client.Message{ID: "r"})
+	var refused *protocol.Error
+	if _, err := bob.Follow(t.Context(), "alone", nil); !errors.As(err, &refused) || refused.Code != protocol.CodeNotFound {
+		t.Errorf("another user may follow: %v", err)
+	}
+	if state, err := bob.Cancel(t.Context(), "alone"); err != nil || state != protocol.StatusCancelled {
+		t.Errorf("a cancellation that waits for a request of his own: %s, %v", state, err)
+	}
+	for _, end := range []func(){first, second, other, alone} {
+		end()
+	}
+	if y.silence > 12*time.Second {
+		t.Errorf("the second session heard nothing for %s", y.silence)
+	}
+	finish(t, ann, again, bob)
+	if !anns.has("ann/r 7 of run") || anns.has("bob/") {
+		t.Error("ann's connection was sent nothing of hers, or something of bob's")
+	}
+	if !bobs.has("bob/r 7 of run") || bobs.has("ann/") || bobs.has("alone\",\"epoch") {
+		t.Error("bob's connection was sent nothing of his, or something of ann's")
+	}
 }
 
 // One of two sessions is lost again and again, and each of its connections takes
 // one of the eight places of who watches: the other one, which is older than all
 // of those, misses nothing and gets its place back.
-func TestRestlessSessionPushesNobodyOut(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := stand(t, component.StreamerArgs{})
-		calm, bad := s.open("ann", time.Hour, nil), &network{}
-		restless := s.open("ann", time.Hour, bad)
-		const pieces, pace = 240, 5 * time.Second
-		in := ask{Pieces: pieces, Pace: int(pace / time.Millisecond), Every: 10}
-		y, first := calm.follow(t, client.Message{ID: "r", Action: "tell", Payload: in})
-		time.Sleep(time.Second)
-		_, second := restless.follow(t, client.Message{ID: "r"})
-		for range 30 {
-			time.Sleep(20 * time.Second)
-			bad.cut()
-		}
-		time.Sleep(2 * time.Minute)
-		y.mu.Lock()
-		y.silence = 0
-		y.mu.Unlock()
-		first()
-		second()
-		if y.silence > 2*pace {
-			t.Errorf("after the other session had come to rest, nothing was heard for %s", y.silence)
-		}
-		if n := restless.connects.Load(); n < 20 {
-			t.Errorf("%d connections: this session was not restless", n)
-		}
-		finish(t, calm, restless)
-	})
+func restless(t *testing.T, s *system) {
+	calm, bad := s.open("zoe", time.Hour, nil), &network{}
+	restless := s.open("zoe", time.Hour, bad)
+	const pieces, pace = 240, 5 * time.Second
+	in := ask{Pieces: pieces, Pace: int(pace / time.Millisecond), Every: 10}
+	y, first := calm.follow(t, client.Message{ID: "r", Action: "tell", Payload: in})
+	time.Sleep(time.Second)
+	_, second := restless.follow(t, client.Message{ID: "r"})
+	for range 30 {
+		time.Sleep(20 * time.Second)
+		bad.cut()
+	}
+	time.Sleep(2 * time.Minute)
+	y.mu.Lock()
+	y.silence = 0
+	y.mu.Unlock()
+	first()
+	second()
+	if y.silence > 2*pace {
+		t.Errorf("after the other session had come to rest, nothing was heard for %s", y.silence)
+	}
+	if n := restless.connects.Load(); n < 20 {
+		t.Errorf("%d connections: this session was not restless", n)
+	}
+	finish(t, calm, restless)
 }

@@ -50,7 +50,7 @@ var answers = map[string]func(*client, *socket, *query, *answer){
 		}
 	},
 	"sync": func(c *client, _ *socket, q *query, d *answer) {
-		for id := range q.floors { // what is left out has not changed
+		for id := range q.known { // what is left out has not changed
 			c.asked[id].heard = time.Now()
 		}
 		for _, st := range d.Requests {
@@ -68,10 +68,9 @@ var answers = map[string]func(*client, *socket, *query, *answer){
 func (c *client) answered(s *socket, q *query, f *frame) {
 	var d answer
 	_ = json.Unmarshal(f.Data, &d)
-	a := c.asked[q.about]
 	switch {
 	case f.Type == "error" && f.SameID:
-	case f.Type == "error" && f.Code == "NOT_FOUND" && (a == nil || !a.acked):
+	case f.Type == "error" && f.Code == "NOT_FOUND" && !q.known[q.about].acked:
 	case f.Type != "response":
 		c.violate("", "%s: %s of %q is answered with %s %s: %s", c.plan.name, q.kind, q.about, f.Type, f.Code, f.Message)
 	default:
@@ -82,7 +81,7 @@ func (c *client) answered(s *socket, q *query, f *frame) {
 // learn takes what the server says of a request.
 func (c *client) learn(q *query, st state, how string) {
 	a := c.asked[st.RequestID]
-	floor, named := q.floors[st.RequestID]
+	knew, named := q.known[st.RequestID]
 	switch {
 	case a == nil || !named:
 		c.violate("", "%s is told by %s of %q, for which it did not ask", c.plan.name, how, st.RequestID)
@@ -90,12 +89,12 @@ func (c *client) learn(q *query, st state, how string) {
 	case st.Status == "" && st.More, st.Error.Code == "UNAVAILABLE" && st.Status == "":
 		return
 	case st.Status == "":
-		if a.acked {
+		if knew.acked {
 			c.breach(a, "was accepted, and by %s is told %s", how, st.Error.Code)
 		}
 		return
-	case st.Epoch < floor:
-		c.breach(a, "knew of epoch %d, asked, and is told of epoch %d", floor, st.Epoch)
+	case st.Epoch < knew.epoch:
+		c.breach(a, "knew of epoch %d, asked, and is told of epoch %d", knew.epoch, st.Epoch)
 		return
 	}
 	a.heard, a.acked = time.Now(), true

@@ -55,9 +55,16 @@ type ending struct {
 
 // query is a message that is about another request, or about none.
 type query struct {
-	kind   string // names its entry of answers
-	about  string
-	floors map[string]int64 // what it is about, with the epochs that were known when it was sent
+	kind  string // names its entry of answers
+	about string
+	known map[string]knowledge // what it is about, as far as it was known when it was sent
+}
+
+// knowledge is what a client knew of a request when it asked for it. A message
+// may overtake another: only what was acknowledged by then has to be there.
+type knowledge struct {
+	epoch int64
+	acked bool
 }
 
 // deeds are what steps of a plan can do.
@@ -274,7 +281,7 @@ func (c *client) query(kind, about, action string, payload any) {
 	c.mu.Lock()
 	c.serial++
 	id := fmt.Sprintf("%s-q%d", c.plan.name, c.serial)
-	q := &query{kind: kind, about: about, floors: map[string]int64{}}
+	q := &query{kind: kind, about: about, known: map[string]knowledge{}}
 	named := []string{about}
 	if m, ok := payload.(map[string]any); ok && m["requests"] != nil {
 		list, _ := m["requests"].([]map[string]any)
@@ -284,10 +291,11 @@ func (c *client) query(kind, about, action string, payload any) {
 	}
 	for _, id := range named {
 		if a := c.asked[id]; a != nil {
-			q.floors[id] = a.epoch
+			k := knowledge{a.epoch, a.acked}
 			if a.ending != nil {
-				q.floors[id] = max(a.epoch, a.ending.epoch)
+				k.epoch = max(a.epoch, a.ending.epoch)
 			}
+			q.known[id] = k
 		}
 	}
 	c.queries[id] = q
