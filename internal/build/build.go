@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -53,9 +54,9 @@ type Error struct {
 func (e *Error) Error() string { return "build " + e.Package + ":\n" + e.Output }
 
 // Build compiles p and returns the path of a zip that holds it as bootstrap. The
-// zip lies in cache under the hash of its content; the binary is kept beside
-// it, so that building unchanged source again links nothing. An *Error means that
-// the source is at fault.
+// zip lies in cache under the hash of the binary in it; the binary is kept beside
+// it, so that building unchanged source again links and packs nothing. An *Error
+// means that the source is at fault.
 func Build(ctx context.Context, cache string, p Package, t Target) (string, error) {
 	if p.Path == "" {
 		p.Path = "."
@@ -73,14 +74,15 @@ func Build(ctx context.Context, cache string, p Package, t Target) (string, erro
 	if err != nil {
 		return "", err
 	}
-	archive, err := pack(binary)
-	if err != nil {
-		return "", fmt.Errorf("pack %s: %w", p.name(), err)
-	}
-	sum := sha256.Sum256(archive)
-	path := filepath.Join(cache, "zip", hex.EncodeToString(sum[:16])+".zip")
-	if err := store(path, archive, 0o644); err != nil {
-		return "", fmt.Errorf("store archive of %s: %w", p.name(), err)
+	path := filepath.Join(cache, "zip", zipName(binary))
+	if !used(path) {
+		archive, err := pack(binary)
+		if err != nil {
+			return "", fmt.Errorf("pack %s: %w", p.name(), err)
+		}
+		if err := store(path, archive, 0o644); err != nil {
+			return "", fmt.Errorf("store archive of %s: %w", p.name(), err)
+		}
 	}
 	prune(filepath.Join(cache, "zip"))
 	prune(filepath.Join(cache, "bin"))
@@ -163,16 +165,29 @@ func failure(ctx context.Context, err error, p Package, said string) error {
 	return &Error{Package: p.name(), Output: locate(said, p.Dir)}
 }
 
-// store writes a file whose name says what is in it: one that exists is right.
-// Others see it whole or not at all.
-func store(path string, content []byte, mode fs.FileMode) error {
-	if info, err := os.Stat(path); err == nil && info.Size() == int64(len(content)) {
-		now := time.Now()
-		if now.Before(info.ModTime()) {
-			return nil // a clock of a test's own: others would take the file for old
-		}
-		return os.Chtimes(path, now, now) // in use, see prune
+// zipName names the zip of a binary. What compresses it is part of the name.
+func zipName(binary []byte) string {
+	h := sha256.New()
+	_, _ = io.WriteString(h, runtime.Version()+"\x00")
+	_, _ = h.Write(binary)
+	return hex.EncodeToString(h.Sum(nil)[:16]) + ".zip"
+}
+
+// used says whether the file is there, and marks it as in use, see prune.
+func used(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
 	}
+	if now := time.Now(); now.After(info.ModTime()) { // a test's own clock may be behind
+		_ = os.Chtimes(path, now, now) // at worst it is made again
+	}
+	return true
+}
+
+// store writes a file whose name says what is in it. Others see it whole or not
+// at all.
+func store(path string, content []byte, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

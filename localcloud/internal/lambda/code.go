@@ -18,13 +18,14 @@ import (
 type code struct {
 	sha  string // base64, as AWS prints it
 	size int64
-	dir  string // "" without content
+	dir  string // "" without content, or where nothing runs it
 	key  string // in Service.codes
 	refs int    // guarded by Service.mu
 }
 
-// checker is a Launcher that can tell from the unpacked code that it would not run.
-type checker interface {
+// runner is a Launcher that runs the unpacked code, and can tell that it would not
+// run. For others nothing is unpacked.
+type runner interface {
 	Check(dir, architecture string) error
 }
 
@@ -51,22 +52,25 @@ func (s *Service) unpack(spec FunctionSpec) (*code, error) {
 	if size == 0 {
 		c.size = total
 	}
-
+	runner, ok := s.opts.Launcher.(runner)
+	if !ok {
+		return c, nil
+	}
 	s.mu.Lock()
 	if have := s.codes[c.key]; have != nil {
 		have.refs++
 		s.mu.Unlock()
-		if err := s.check(spec, have.dir); err != nil {
+		if err := runner.Check(have.dir, spec.Architecture); err != nil {
 			s.releaseCode(have)
 			return nil, err
 		}
 		return have, nil
 	}
 	s.mu.Unlock()
-	return s.unpackNew(spec, c, files)
+	return s.unpackNew(runner, spec, c, files)
 }
 
-func (s *Service) unpackNew(spec FunctionSpec, c *code, files fs.FS) (*code, error) {
+func (s *Service) unpackNew(runner runner, spec FunctionSpec, c *code, files fs.FS) (*code, error) {
 	home, err := s.home()
 	if err != nil {
 		return nil, err
@@ -80,7 +84,7 @@ func (s *Service) unpackNew(spec FunctionSpec, c *code, files fs.FS) (*code, err
 		return nil, fmt.Errorf("unpack code of function %s: %w", spec.Name, err)
 	}
 	if err = copyTree(c.dir, files); err == nil {
-		err = s.check(spec, c.dir)
+		err = runner.Check(c.dir, spec.Architecture)
 	}
 	if err != nil {
 		os.RemoveAll(c.dir)
@@ -95,13 +99,6 @@ func (s *Service) unpackNew(spec FunctionSpec, c *code, files fs.FS) (*code, err
 	}
 	s.codes[c.key] = c
 	return c, nil
-}
-
-func (s *Service) check(spec FunctionSpec, dir string) error {
-	if l, ok := s.opts.Launcher.(checker); ok {
-		return l.Check(dir, spec.Architecture)
-	}
-	return nil
 }
 
 // releaseCode gives up one reference.

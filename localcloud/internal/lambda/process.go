@@ -52,7 +52,7 @@ type ProcessLauncher struct {
 
 var (
 	_ Launcher = (*ProcessLauncher)(nil)
-	_ checker  = (*ProcessLauncher)(nil)
+	_ runner   = (*ProcessLauncher)(nil)
 	_ turns    = (*ProcessLauncher)(nil)
 	_ Instance = (*process)(nil)
 )
