@@ -4,7 +4,14 @@ BIN     := $(CURDIR)/bin
 COVER   := $(CURDIR)/coverage
 PULUMI  := v3.256.0
 
-.PHONY: help demo test short lint fmt generate bench fuzz tools clean
+# These run in virtual time, or compute: race detector and coverage together make
+# them ten times as slow, so that they run with one after the other.
+HEAVY  := ./tests/sim ./tests/session ./tests/overload ./tests/cost ./runtime/internal/request ./examples/...
+OTHERS  = $$($(GO) list ./... | grep -vE '/(tests/(sim|session|overload|cost)|runtime/internal/request|examples/.*)$$')
+TEST    = $(GO) test -shuffle=on -timeout 20m
+COVERED = -covermode=atomic -coverpkg=./...
+
+.PHONY: help demo test short lint fmt bench fuzz tools clean
 
 help: ## list the targets
 	@grep -E '^[a-z/-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -14,8 +21,9 @@ demo: ## stand the example up and send it two requests
 
 test: ## every test, under the race detector, with coverage of tests and processes
 	@rm -rf $(COVER) && mkdir -p $(COVER)/tests $(COVER)/processes
-	STREAMER_COVER_DIR=$(COVER)/processes $(GO) test -race -shuffle=on -timeout 20m -covermode=atomic -coverpkg=./... ./... -args -test.gocoverdir=$(COVER)/tests
-	$(GO) test -run Model ./runtime/internal/request # one goroutine: nothing for the race detector
+	STREAMER_COVER_DIR=$(COVER)/processes $(TEST) -race $(COVERED) $(OTHERS) -args -test.gocoverdir=$(COVER)/tests
+	$(TEST) -race -short $(HEAVY)
+	$(TEST) $(COVERED) $(HEAVY) -args -test.gocoverdir=$(COVER)/tests
 	@$(GO) tool covdata textfmt -i=$(COVER)/tests,$(COVER)/processes -o $(COVER)/profile.txt
 	@$(GO) tool cover -func=$(COVER)/profile.txt | tail -n 1 | sed 's/^total:[^0-9]*/statement coverage, processes included: /'
 

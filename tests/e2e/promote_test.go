@@ -21,7 +21,7 @@ func TestHandlerThatIgnoresItsContext(t *testing.T) {
 	conn := shared.connect(t, user)
 	call(t, conn, client.Message{Action: "pid", Payload: struct{}{}}, nil) // an instance is there
 	began := time.Now()
-	e, f := refused(t, conn, client.Message{ID: id, Action: "deaf", Payload: app.Sleep{Milliseconds: 20_000}}, wire.CodeTimeout)
+	e, f := refused(t, conn, client.Message{ID: id, Action: "deaf", Payload: app.Sleep{Milliseconds: 300_000}}, wire.CodeTimeout)
 	if took := time.Since(began); took < 1500*time.Millisecond || took > 8*time.Second || !e.Retryable || f.Placed {
 		t.Errorf("after %s: %+v", took, f)
 	}

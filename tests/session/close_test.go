@@ -28,7 +28,7 @@ func TestCallers(t *testing.T) {
 // nothing is left behind, and the requests go on.
 func closing(t *testing.T, s *system) {
 	times := 30
-	if testing.Short() || raceDetector {
+	if testing.Short() {
 		times = 10
 	}
 	c := newChance(1)

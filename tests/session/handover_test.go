@@ -21,7 +21,7 @@ import (
 func TestHandover(t *testing.T) {
 	t.Parallel()
 	hours := 10
-	if testing.Short() || raceDetector {
+	if testing.Short() {
 		hours = 5
 	}
 	synctest.Test(t, func(t *testing.T) {

@@ -25,7 +25,7 @@ import (
 func TestWeather(t *testing.T) {
 	t.Parallel()
 	seeds, hour := []uint64{1, 2, 3}, time.Hour
-	if testing.Short() || raceDetector {
+	if testing.Short() {
 		seeds, hour = seeds[:1], 20*time.Minute
 	}
 	if text := os.Getenv("STREAMER_SESSION_SEED"); text != "" {

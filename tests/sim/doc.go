@@ -5,10 +5,10 @@
 // handlers do, and which calls, events and connections go wrong.
 //
 //	go test ./tests/sim                     two thousand requests, and the mutants
+//	go test -race -short ./tests/sim        two hundred
 //	STREAMER_SIM_SEED=7 go test -run Simulation ./tests/sim            one seed, again
 //	STREAMER_SIM_SEED=7 STREAMER_SIM_STORY=1 go test -v -run Simulation ./tests/sim
 //	STREAMER_SIM_REQUESTS=100000 go test -run Simulation -timeout 0 ./tests/sim
-//	STREAMER_SIM_MUTANTS=1 go test -race -run Mutants ./tests/sim      also with -race
 //
 // A run that breaks a promise is made smaller by leaving out clients, requests
 // and faults while it still does, and what is left is printed as a story: when,

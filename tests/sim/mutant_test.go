@@ -1,7 +1,6 @@
 package sim_test
 
 import (
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -147,9 +146,6 @@ const (
 func TestMutants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many runs")
-	}
-	if raceDetector && os.Getenv("STREAMER_SIM_MUTANTS") == "" {
-		t.Skip("this is about the checks, not about races: set STREAMER_SIM_MUTANTS, or leave -race out")
 	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {

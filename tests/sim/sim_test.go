@@ -28,10 +28,14 @@ var fixed = []uint64{1, 2, 3, 4}
 // its promises.
 func TestSimulation(t *testing.T) {
 	var shrunk atomic.Bool // one story is enough
+	requests := perRun
+	if testing.Short() {
+		requests = perRun / 4
+	}
 	for _, seed := range seeds(t) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			r := play(t, newPlan(seed, perRun))
+			r := play(t, newPlan(seed, requests))
 			t.Log(r)
 			if *storyFlag {
 				t.Log("\n" + r.story.about(nil))

@@ -1,7 +1,0 @@
-//go:build race
-
-package session_test
-
-// raceDetector says whether the tests were built with it: runs take five times
-// as long then.
-const raceDetector = true
