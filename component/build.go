@@ -3,9 +3,6 @@ package component
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -33,7 +30,7 @@ func goBuild(ctx context.Context, cache string, p build.Package, t build.Target)
 // archives returns the code of each function. All that has to be built is built
 // at the same time; router and processor run the same binary.
 func (b builder) archives(ctx context.Context, h *Handlers, s *settings) (map[contract.Role]pulumi.ArchiveInput, error) {
-	cache, err := cacheDir()
+	cache, err := build.CacheDir()
 	if err != nil {
 		return nil, err
 	}
@@ -108,21 +105,6 @@ func (s *settings) target(getenv func(string) string) build.Target {
 		t.GOOS = runtime.GOOS
 	}
 	return t
-}
-
-// cacheDir is where binaries and archives are kept. The path of an archive is not part of
-// what Pulumi compares.
-func cacheDir() (string, error) {
-	base, err := os.UserCacheDir()
-	if err != nil {
-		// A build container may have no home. The working directory is the program's.
-		wd, werr := os.Getwd()
-		if werr != nil {
-			return "", fmt.Errorf("find cache directory: %w", errors.Join(err, werr))
-		}
-		return filepath.Join(wd, ".streamer", "build"), nil
-	}
-	return filepath.Join(base, "streamer"), nil
 }
 
 func ownModule(ctx context.Context) (string, error) {

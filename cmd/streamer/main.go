@@ -18,6 +18,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/streamer-go/streamer/internal/build"
 	"github.com/streamer-go/streamer/internal/devhost"
 	"github.com/streamer-go/streamer/localcloud"
 	"github.com/streamer-go/streamer/localcloud/deploy"
@@ -135,12 +136,12 @@ func parse(args []string, fallback string, stderr io.Writer) (options, error) {
 
 // exitCode prints why a command failed.
 func exitCode(p *printer, err error) int {
-	var build *devhost.BuildError
+	var source *build.Error
 	var program *deploy.Error
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &build):
+	case errors.As(err, &source):
 		p.failed(err)
 		return exitCompile
 	case errors.As(err, &program) && strings.Contains(program.Program, notCompiled):

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/streamer-go/streamer/internal/devhost"
+	"github.com/streamer-go/streamer/internal/build"
 	"github.com/streamer-go/streamer/localcloud"
 	"github.com/streamer-go/streamer/localcloud/deploy"
 	"github.com/streamer-go/streamer/runtime/wire"
@@ -57,7 +57,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		"none":                      {nil, exitDone},
 		"failure":                   {errors.New("x"), exitFailed},
-		"program does not compile":  {errors.Join(&devhost.BuildError{Dir: "d", Output: "main.go:1:2: x"}), exitCompile},
+		"program does not compile":  {errors.Join(&build.Error{Package: "d", Output: "main.go:1:2: x"}), exitCompile},
 		"handlers do not compile":   {&deploy.Error{Program: "handlers.package does not build: x"}, exitCompile},
 		"program fails for another": {&deploy.Error{Program: "panic: x"}, exitFailed},
 	}

@@ -31,7 +31,7 @@ type ReportIn struct {
 	Limit int `json:"limit,omitempty"`
 	// MinFlights is how many flights a group must have: 2 to 100 000, default 30.
 	MinFlights int `json:"min_flights,omitempty"`
-	// Resamples is the number of bootstrap resamples: 100 to 10 000, default 4000.
+	// Resamples is the number of bootstrap resamples: 100 to 10 000, default 2000.
 	// The time that a report takes is in proportion to it.
 	Resamples int `json:"resamples,omitempty"`
 	// Confidence is the level of the intervals: 0.5 to 0.999, default 0.95.

@@ -1,6 +1,7 @@
 // Package build makes the zips that the functions run: it compiles a Go main
 // package with the go command on PATH and packs it, reproducibly, so that the
-// same source gives the same bytes.
+// same source gives the same bytes. It also compiles the programs that declare
+// them, for the host that runs those locally.
 //
 // Build may be called concurrently, also from several processes that share a
 // cache directory. The package imports the standard library only.
@@ -21,6 +22,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -70,9 +72,12 @@ func Build(ctx context.Context, cache string, p Package, t Target) (string, erro
 		return "", &Error{Package: p.name(), Output: "there is no directory " + relative(dir)}
 	}
 	kept := filepath.Join(cache, "bin", key(p, t))
-	binary, err := compile(ctx, kept, p, t)
-	if err != nil {
+	if err := compile(ctx, kept, p, environment(p, t), arguments(p, t)); err != nil {
 		return "", err
+	}
+	binary, err := os.ReadFile(kept)
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w", p.name(), err)
 	}
 	path := filepath.Join(cache, "zip", zipName(binary))
 	if !used(path) {
@@ -89,48 +94,78 @@ func Build(ctx context.Context, cache string, p Package, t Target) (string, erro
 	return path, nil
 }
 
+// first is held by builds of what was not built here before. Programs have most of
+// their packages in common, and go commands that run at the same time would each
+// compile all of them.
+var first sync.Mutex
+
+// Program compiles the main package in dir for this machine, as go build does
+// without being told anything, and returns the path of the binary in cache. The
+// next build of the same directory replaces it. An *Error means that the source is
+// at fault.
+func Program(ctx context.Context, cache, dir string) (string, error) {
+	p := Package{Dir: dir, Path: "."}
+	kept := filepath.Join(cache, "bin", key(p, Target{}))
+	if err := compile(ctx, kept, p, os.Environ(), []string{"-buildvcs=false", "."}); err != nil {
+		return "", err
+	}
+	prune(filepath.Join(cache, "bin"))
+	return kept, nil
+}
+
 // compile runs go build on a copy of the binary that was built last (the go
-// command then sees that nothing is to be linked), puts the result in its place
-// and returns its bytes. The copy is what makes concurrent builds harmless.
-func compile(ctx context.Context, kept string, p Package, t Target) ([]byte, error) {
+// command then sees that nothing is to be linked), and puts the result in its
+// place. The copy is what makes concurrent builds harmless.
+func compile(ctx context.Context, kept string, p Package, env, args []string) error {
 	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
-		return nil, fmt.Errorf("build %s: %w", p.name(), err)
+		return fmt.Errorf("build %s: %w", p.name(), err)
 	}
 	work, err := os.MkdirTemp(filepath.Dir(kept), "work-")
 	if err != nil {
-		return nil, fmt.Errorf("build %s: %w", p.name(), err)
+		return fmt.Errorf("build %s: %w", p.name(), err)
 	}
 	defer os.RemoveAll(work)
 	out := filepath.Join(work, "bootstrap")
 	if old, err := os.ReadFile(kept); err == nil {
 		if err := os.WriteFile(out, old, 0o755); err != nil {
-			return nil, fmt.Errorf("build %s: %w", p.name(), err)
+			return fmt.Errorf("build %s: %w", p.name(), err)
 		}
+	} else {
+		first.Lock()
+		defer first.Unlock()
 	}
-	cmd := exec.CommandContext(ctx, "go", arguments(out, p, t)...)
-	cmd.Env = environment(p, t)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-C", p.Dir, "-o", out}, args...)...)
+	cmd.Env = env
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go ends its compilers
 	cmd.WaitDelay = 2 * time.Second
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {
-		return nil, failure(ctx, err, p, said.String())
+		return failure(ctx, err, p, said.String())
 	}
-	binary, err := os.ReadFile(out)
-	if err != nil {
-		return nil, fmt.Errorf("build %s: %w", p.name(), err)
-	}
-	if bytes.HasPrefix(binary, []byte("!<arch>")) {
-		return nil, &Error{Package: p.name(), Output: "is not a main package: give the directory of the package main that calls Run"}
+	if isArchive(out) {
+		return &Error{Package: p.name(), Output: "is not a main package: give the directory of the package main that calls Run"}
 	}
 	if err := os.Rename(out, kept); err != nil {
-		return nil, fmt.Errorf("build %s: %w", p.name(), err)
+		return fmt.Errorf("build %s: %w", p.name(), err)
 	}
-	return binary, nil
+	return nil
 }
 
-func arguments(out string, p Package, t Target) []string {
-	args := []string{"build", "-C", p.Dir, "-o", out, "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc"}
+// isArchive says whether the go command has written a package that is no main.
+func isArchive(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 7)
+	_, _ = io.ReadFull(f, head)
+	return string(head) == "!<arch>"
+}
+
+func arguments(p Package, t Target) []string {
+	args := []string{"-trimpath", "-buildvcs=false", "-tags", "lambda.norpc"}
 	if p.Own {
 		args = append(args, "-mod=readonly")
 	}
@@ -163,6 +198,21 @@ func failure(ctx context.Context, err error, p Package, said string) error {
 		return fmt.Errorf("build %s: %w", p.name(), err)
 	}
 	return &Error{Package: p.name(), Output: locate(said, p.Dir)}
+}
+
+// CacheDir is where binaries and archives are kept for this user. The path of an
+// archive is not part of what Pulumi compares.
+func CacheDir() (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		// A build container may have no home. The working directory is the program's.
+		wd, werr := os.Getwd()
+		if werr != nil {
+			return "", fmt.Errorf("find cache directory: %w", errors.Join(err, werr))
+		}
+		return filepath.Join(wd, ".streamer", "build"), nil
+	}
+	return filepath.Join(base, "streamer"), nil
 }
 
 // zipName names the zip of a binary. What compresses it is part of the name.

@@ -159,6 +159,34 @@ func TestBuildFlagsKeepSymbols(t *testing.T) {
 	}
 }
 
+func TestProgram(t *testing.T) {
+	t.Parallel()
+	cache, dir := t.TempDir(), module(t, "one")
+	says := func() string {
+		path, err := build.Program(t.Context(), cache, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.CommandContext(t.Context(), path).CombinedOutput()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	if got := says(); got != "one" {
+		t.Errorf("it says %q", got)
+	}
+	write(t, filepath.Join(dir, "main.go"), "package main\n\nfunc main() { print(\"two\") }\n")
+	if got := says(); got != "two" {
+		t.Errorf("after an edit it says %q", got)
+	}
+	write(t, filepath.Join(dir, "main.go"), "package main\n\nfunc main() { nothing() }\n")
+	var source *build.Error
+	if _, err := build.Program(t.Context(), cache, dir); !errors.As(err, &source) || !strings.Contains(err.Error(), "main.go:3:15") {
+		t.Errorf("got %v, want an *Error", err)
+	}
+}
+
 func TestBuildConcurrently(t *testing.T) {
 	t.Parallel()
 	cache, dir := t.TempDir(), module(t, "same")

@@ -5,22 +5,20 @@
 package devhost
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 
+	"github.com/streamer-go/streamer/internal/build"
 	"github.com/streamer-go/streamer/internal/contract"
 	"github.com/streamer-go/streamer/localcloud"
 	"github.com/streamer-go/streamer/localcloud/deploy"
@@ -54,17 +52,12 @@ type System struct {
 
 	deployer *deploy.Deployer
 	program  deploy.Program
-	scratch  string
+	cache    string // of binaries
 	project  project
 	// home is the directory of the keys; announced, what Announce wrote there.
 	home      string
 	announced []byte
 }
-
-// BuildError is a program that does not compile, with the compiler's words.
-type BuildError struct{ Dir, Output string }
-
-func (e *BuildError) Error() string { return "build " + e.Dir + ":\n" + e.Output }
 
 type project struct {
 	name, dir string // dir of the program
@@ -108,7 +101,7 @@ func Start(ctx context.Context, o Options) (s *System, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.scratch, err = os.MkdirTemp("", "streamer-"); err != nil {
+	if s.cache, err = build.CacheDir(); err != nil {
 		return s, err
 	}
 	if s.Cloud, err = localcloud.Start(o.Cloud); err != nil {
@@ -149,8 +142,8 @@ func (s *System) config(more map[string]string) map[string]string {
 // Update builds the program again and brings the system to what it says now.
 // A program that fails changes nothing.
 func (s *System) Update(ctx context.Context) error {
-	binary := filepath.Join(s.scratch, "program")
-	if err := build(ctx, s.project.dir, binary); err != nil {
+	binary, err := build.Program(ctx, s.cache, s.project.dir)
+	if err != nil {
 		return err
 	}
 	s.program.Command = []string{binary}
@@ -163,25 +156,6 @@ func (s *System) Update(ctx context.Context) error {
 	s.Verifies = s.verifies()
 	if s.URL == "" {
 		return fmt.Errorf("start %s: the program exports no url; have it say ctx.Export(\"url\", s.URL)", s.project.name)
-	}
-	return nil
-}
-
-func build(ctx context.Context, dir, binary string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
-	cmd.Dir = dir
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go ends its compilers
-	cmd.WaitDelay = 2 * time.Second
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if out.Len() == 0 {
-			return fmt.Errorf("build %s: %w", dir, err)
-		}
-		return &BuildError{Dir: dir, Output: strings.TrimSpace(out.String())}
 	}
 	return nil
 }
@@ -225,9 +199,6 @@ func (s *System) Close() error {
 	err := s.withdraw()
 	if s.Cloud != nil {
 		err = errors.Join(err, s.Cloud.Close())
-	}
-	if s.scratch != "" {
-		err = errors.Join(err, os.RemoveAll(s.scratch))
 	}
 	return err
 }

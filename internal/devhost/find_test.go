@@ -57,17 +57,6 @@ func TestFind(t *testing.T) {
 	}
 }
 
-func TestBuildTellsWhatDoesNotCompile(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	put(t, filepath.Join(dir, "go.mod"), "module broken\n\ngo 1.24\n")
-	put(t, filepath.Join(dir, "main.go"), "package main\n\nfunc main() { nothing() }\n")
-	err := build(t.Context(), dir, filepath.Join(dir, "out"))
-	if _, ok := err.(*BuildError); !ok || !strings.Contains(err.Error(), "main.go:3:15") {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestKeysStay(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "keys")

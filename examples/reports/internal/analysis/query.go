@@ -30,7 +30,7 @@ type Query struct {
 	Limit int
 	// MinFlights is how many flights a group must have: 2 to 100 000, default 30.
 	MinFlights int
-	// Resamples is the number of bootstrap resamples: 100 to 10 000, default 4000.
+	// Resamples is the number of bootstrap resamples: 100 to 10 000, default 2000.
 	Resamples int
 	// Confidence is the level of the intervals: 0.5 to 0.999, default 0.95.
 	Confidence float64
@@ -97,7 +97,7 @@ func (q Query) WithDefaults() Query {
 		q.Limit = orDefault(q.Limit, 20)
 	}
 	q.MinFlights = orDefault(q.MinFlights, 30)
-	q.Resamples = orDefault(q.Resamples, 4000)
+	q.Resamples = orDefault(q.Resamples, 2000)
 	q.Confidence = orDefault(q.Confidence, 0.95)
 	return q
 }

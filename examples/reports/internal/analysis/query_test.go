@@ -99,7 +99,7 @@ func TestNamesAreUnique(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	got := analysis.Query{Group: "hour", Statistic: "late_share"}.WithDefaults()
-	if got.LateMinutes != 15 || got.Limit != 0 || got.MinFlights != 30 || got.Resamples != 4000 || got.Confidence != 0.95 {
+	if got.LateMinutes != 15 || got.Limit != 0 || got.MinFlights != 30 || got.Resamples != 2000 || got.Confidence != 0.95 {
 		t.Errorf("defaults are %+v", got)
 	}
 	if err := got.Check(); err != nil {
