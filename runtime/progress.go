@@ -104,6 +104,11 @@ func (o *owner) run(ctx context.Context, stop <-chan struct{}) {
 	defer renew.Stop()
 	defer pace.Stop()
 	for {
+		select {
+		case <-stop: // before all else: what is left is conclude's
+			return
+		default:
+		}
 		if o.isFresh() || o.pieces.waiting() {
 			wait := time.Until(o.lastFrame.Add(o.pause))
 			switch urgent := o.pieces.urgent(); {

@@ -94,10 +94,8 @@ func (w *world) work(ctx context.Context, task *streamer.Task, in ask) (reply, e
 	inv, _ := ctx.Value(invocationKey{}).(*invocation)
 	r := w.begin(call.Caller.User+"/"+call.ID, call.Attempt, inv)
 	for n := 1; n <= in.Steps; n++ {
-		select {
-		case <-time.After(time.Duration(in.Pace) * time.Millisecond):
-		case <-ctx.Done():
-			return reply{}, w.finish(r, context.Cause(ctx))
+		if err := w.pace(ctx, r, in, n); err != nil {
+			return reply{}, w.finish(r, err)
 		}
 		if task != nil {
 			task.Progress(streamer.Progress{
@@ -129,10 +127,30 @@ func (w *world) begin(request string, attempt int, inv *invocation) *run {
 	return r
 }
 
+// pace is the time that a step takes. Steps and ends of handlers have instants of
+// their own, for nothing says what comes first at one.
+func (w *world) pace(ctx context.Context, r *run, in ask, n int) error {
+	timer := time.NewTimer(time.Duration(in.Pace)*time.Millisecond + w.dice.between(fmt.Sprint("pace ", r.name, n), 0, time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// instant lets a little time pass.
+func (w *world) instant(name string) {
+	time.Sleep(w.dice.between("instant of "+name, time.Microsecond, 5*time.Millisecond))
+}
+
 func (w *world) finish(r *run, err error) error {
+	w.instant("end " + r.name)
 	what := "result"
 	if err != nil {
-		what = err.Error()
+		// The SDK has several words for a call that was cancelled.
+		what, _, _ = strings.Cut(err.Error(), "operation error")
 	}
 	w.story.tell("handler", r.request, "ends attempt %d: %s", r.attempt, what)
 	return err

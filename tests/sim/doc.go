@@ -12,9 +12,9 @@
 //
 // A run that breaks a promise is made smaller by leaving out clients, requests
 // and faults while it still does, and what is left is printed as a story: when,
-// who, what. Of two runs of a seed most are alike to the last call; what Go
-// leaves to chance (which of two ready channels a select takes) no seed decides,
-// so a rare failure may need its seed to be run several times.
+// who, what. Two runs of a seed are alike to the last call, but for one in some
+// sixty: what Go leaves to chance (which of two ready channels a select takes) no
+// seed decides. The race detector shuffles what is ready, and makes more differ.
 //
 // # The parts
 //

@@ -3,7 +3,6 @@ package sim_test
 import (
 	"context"
 	"fmt"
-	"time"
 
 	streamer "github.com/streamer-go/streamer/runtime"
 )
@@ -24,12 +23,10 @@ func (w *world) inSteps(ctx context.Context, task *streamer.Task, in ask) (reply
 	for n := 1; n <= in.Steps; n++ {
 		name := fmt.Sprintf("step %d", n)
 		value, err := streamer.Step(ctx, name, func(ctx context.Context) (int, error) {
-			select {
-			case <-time.After(time.Duration(in.Pace) * time.Millisecond):
-				return w.tick(), nil
-			case <-ctx.Done():
-				return 0, context.Cause(ctx)
+			if err := w.pace(ctx, r, in, n); err != nil {
+				return 0, err
 			}
+			return w.tick(), nil
 		})
 		if err != nil {
 			return reply{}, w.finish(r, err)
@@ -42,6 +39,7 @@ func (w *world) inSteps(ctx context.Context, task *streamer.Task, in ask) (reply
 			w.violate(r.request, "%s had value %d and has %d", name, was, value)
 		}
 		task.Progress(streamer.Progress{Percentage: 100 * float64(n) / float64(in.Steps), Message: name, Metadata: map[string]any{"user": call.Caller.User}})
+		w.instant(fmt.Sprint(r.name, n)) // what is remembered takes no time
 	}
 	return w.close(ctx, r, call, in)
 }
@@ -63,10 +61,8 @@ func (w *world) counting(ctx context.Context, task *streamer.Task, in ask) (repl
 		w.violate(r.request, "checkpoint %d was stored, %d is restored", least, n)
 	}
 	for n++; n <= in.Steps; n++ {
-		select {
-		case <-time.After(time.Duration(in.Pace) * time.Millisecond):
-		case <-ctx.Done():
-			return reply{}, w.finish(r, context.Cause(ctx))
+		if err := w.pace(ctx, r, in, n); err != nil {
+			return reply{}, w.finish(r, err)
 		}
 		if err := task.Checkpoint(ctx, n); err != nil {
 			return reply{}, w.finish(r, err)

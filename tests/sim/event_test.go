@@ -133,6 +133,7 @@ func (w *world) eventFate(name string, among ...fault) fault {
 // again sends an event to the role's function once more, after seconds, minutes
 // or hours. What has not come by the end of the run comes then.
 func (w *world) again(role, name string, payload []byte) {
+	name = w.ordinal("again " + name)
 	longest := one(w.dice, "how late "+name, 2*time.Second, time.Minute, 20*time.Minute, 5*time.Hour)
 	w.later(w.dice.between("late event "+name, time.Millisecond, longest), func() {
 		w.mu.Lock()

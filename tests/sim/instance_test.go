@@ -97,6 +97,9 @@ func (i *instance) invoke(ctx context.Context, h lambda.Handler, payload []byte)
 	unwatch := context.AfterFunc(ctx, func() { i.end(inv) })
 	defer unwatch()
 	if f == stuck {
+		// Not at once: what Lambda tries again after a minute would come with the
+		// schedule's next event.
+		w.instant(w.ordinal("death by " + name))
 		w.story.tell(i.role, "", "dies as it begins: %s", name)
 		w.cloud.Kill(i.id)
 		<-ctx.Done()
@@ -110,7 +113,7 @@ func (i *instance) invoke(ctx context.Context, h lambda.Handler, payload []byte)
 	}
 	i.mu.Unlock()
 	if err != nil && !lost {
-		w.story.tell(i.role, "", "fails: %s: %v", name, err)
+		w.story.tell(i.role, "", "fails: %s: %s", name, w.inNames(err.Error()))
 	}
 	return out, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -205,6 +206,16 @@ func (w *world) asked(c *client, a *asked) {
 		w.owners[a.id] = map[string]bool{}
 	}
 	w.owners[a.id][c.plan.user] = true
+}
+
+// inNames is a text with connections called as in stories.
+func (w *world) inNames(text string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, name := range w.conns {
+		text = strings.ReplaceAll(text, id, name)
+	}
+	return text
 }
 
 // named notes a connection's socket.
