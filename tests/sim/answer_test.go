@@ -14,6 +14,8 @@ type state struct {
 	Result    json.RawMessage `json:"result"`
 	Ref       *reference      `json:"ref"`
 	More      bool            `json:"more"`
+	Partials  json.RawMessage `json:"partials"` // a number in the answer to $get, else a stretch
+	Total     int             `json:"partials_total"`
 	Error     struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`
@@ -99,16 +101,42 @@ func (c *client) learn(q *query, st state, how string) {
 	}
 	a.heard, a.acked = time.Now(), true
 	c.tell(a.id, "is told %s at epoch %d by %s", st.Status, st.Epoch, how)
+	more := st.logTo(c, a, how)
 	switch {
 	case st.Status == "SUCCEEDED" && (st.Result != nil || st.Ref != nil):
-		c.settle(a, &ending{status: st.Status, data: string(st.Result), ref: st.Ref, epoch: st.Epoch, how: how})
+		if how == "$resume" && !more {
+			a.logged, a.pieces.items = true, a.pieces.items[:min(len(a.pieces.items), st.Total)]
+		}
+		c.settle(a, &ending{status: st.Status, data: string(st.Result), ref: st.Ref, total: st.Total, epoch: st.Epoch, how: how})
 	case st.Status == "SUCCEEDED" && !st.More:
 		c.breach(a, "is told by %s that it succeeded, without the result", how)
-	case st.Status == "FAILED", st.Status == "CANCELLED":
+	case (st.Status == "FAILED" || st.Status == "CANCELLED") && !st.More:
 		c.settle(a, &ending{status: st.Error.Code, data: st.Error.Message, epoch: st.Epoch, how: how})
 	default:
 		a.reach(st.Epoch, st.Seq)
 	}
+	if more && !a.done {
+		a.pieces.lacks, a.read = true, time.Time{}
+		c.pursue(a)
+	}
+}
+
+// logTo gives the request its pieces of the log, and says whether there is more to
+// be asked for.
+func (st *state) logTo(c *client, a *asked, how string) (more bool) {
+	if len(st.Partials) == 0 {
+		return st.More
+	}
+	if how == "$get" {
+		_ = json.Unmarshal(st.Partials, &st.Total)
+		return false
+	}
+	var n stretch
+	if err := json.Unmarshal(st.Partials, &n); err != nil {
+		c.breach(a, "gets %s as pieces of its log: %v", st.Partials, err)
+	}
+	c.partial(a, n, (*pieces).take)
+	return st.More || n.More
 }
 
 // fetch asks for the next part of a large result. The caller holds the lock.
@@ -123,7 +151,7 @@ func (c *client) fetch(a *asked) {
 func (c *client) fetched(_ *socket, q *query, d *answer) {
 	a := c.asked[q.about]
 	a.heard = time.Now()
-	if a.done || d.Part != len(a.parts)+1 {
+	if a.fetched || d.Part != len(a.parts)+1 {
 		return // asked twice
 	}
 	a.parts = append(a.parts, d.Text)
@@ -131,11 +159,12 @@ func (c *client) fetched(_ *socket, q *query, d *answer) {
 		c.fetch(a)
 		return
 	}
-	a.done, a.ending.data = true, ""
+	a.fetched, a.ending.data = true, ""
 	for _, p := range a.parts {
 		a.ending.data += p
 	}
 	if len(a.ending.data) != a.ending.ref.Size {
 		c.breach(a, "fetches %d bytes of a result of %d", len(a.ending.data), a.ending.ref.Size)
 	}
+	c.pursue(a)
 }

@@ -22,6 +22,8 @@ type ask struct {
 	Size int `json:"size,omitempty"`
 	// Wait in seconds of a retry that names its time.
 	Wait int `json:"wait,omitempty"`
+	// Keep says that checkpoints are stored.
+	Keep bool `json:"keep,omitempty"`
 	// Tag makes a payload another one.
 	Tag string `json:"tag,omitempty"`
 }

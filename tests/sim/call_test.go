@@ -273,6 +273,9 @@ type frame struct {
 	Epoch      *int64          `json:"epoch"`
 	Seq        *int64          `json:"seq"`
 	Retained   time.Time       `json:"retained_until"`
+	First      int             `json:"first"`
+	Items      []string        `json:"items"`
+	Partials   int             `json:"partials"`
 }
 
 // reference is in the place of a result that is too large for a message.

@@ -204,5 +204,7 @@ func (w *world) checkResult(request string, a *asked, last image) {
 		w.violate(request, "the result is of %q, another invocation ended it", r.Run)
 	case r.Tag != a.step.ask.Tag || len(r.Filler) != a.step.ask.Size || int64(w.runs[request][i].attempt) != last.attempt:
 		w.violate(request, "the result %.100s is not that of the request", a.ending.data)
+	case a.step.action == "tells" && !slices.Equal(a.pieces.items, w.logs[place{-1, r.Run}]):
+		w.violate(request, "the log has %q, told were %q", a.pieces.items, w.logs[place{-1, r.Run}])
 	}
 }

@@ -41,6 +41,10 @@ type asked struct {
 	done    bool              // nothing more is expected
 	refusal string            // code of a refusal that is final
 	parts   []string          // of a result that is fetched
+	fetched bool              // all of them are there
+	pieces  pieces            // of its log
+	read    time.Time         // when it was asked for pieces last
+	logged  bool              // the log is whole
 	stopped string            // what $cancel said last
 }
 
@@ -49,6 +53,7 @@ type ending struct {
 	status string // SUCCEEDED, or the code of the error
 	data   string
 	ref    *reference // where the data is, when it is too large for a message
+	total  int        // pieces of the log
 	epoch  int64
 	how    string // by which frame
 }
@@ -141,9 +146,11 @@ func (c *client) look(ctx context.Context) {
 		// The pauses grow, or a request that waits for hours would be all there is.
 		quiet := silenceLimit * time.Duration(min(1<<min(a.tries, 10), 20))
 		switch {
+		case a.pieces.lacks:
+			c.pursue(a)
 		case time.Since(a.sent) < silenceLimit || time.Since(a.heard) < quiet:
 		case a.ending != nil:
-			c.fetch(a)
+			c.pursue(a)
 		case a.acked:
 			get = append(get, a)
 		default:
@@ -185,6 +192,9 @@ func (c *client) positions(kind string, of []*asked) {
 			p := map[string]any{"request_id": a.id}
 			if a.epoch >= 0 {
 				p["epoch"], p["seq"] = a.epoch, a.seq
+			}
+			if a.step.action == "tells" {
+				a.pieces.position(p)
 			}
 			list = append(list, p)
 		}

@@ -12,6 +12,7 @@ import (
 func (w *world) durable(app *streamer.App, retry streamer.Option) {
 	streamer.HandleTask(app, "steps", w.inSteps, retry)
 	streamer.HandleTask(app, "counts", w.counting, retry)
+	streamer.HandleTask(app, "tells", w.telling, retry)
 }
 
 // inSteps does its work in steps. A step that was finished once has the same

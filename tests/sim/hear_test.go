@@ -31,7 +31,7 @@ func (c *client) hear(s *socket, raw []byte) {
 		return
 	}
 	a.heard = time.Now()
-	if f.Type != "progress" {
+	if f.Type != "progress" && f.Type != "partial" {
 		c.tell(f.ID, "hears %s %s%s%s on %s", f.Type, f.Status, f.Code, f.cursor(), s.name)
 	}
 	switch f.Type {
@@ -42,8 +42,12 @@ func (c *client) hear(s *socket, raw []byte) {
 		c.acknowledged(s, a, &f)
 	case "progress":
 		c.progress(a, &f)
+	case "partial":
+		a.acked = true
+		a.reach(*f.Epoch, *f.Seq)
+		c.partial(a, stretch{Epoch: *f.Epoch, First: f.First, Items: f.Items}, (*pieces).hear)
 	case "complete":
-		c.settle(a, &ending{status: "SUCCEEDED", data: string(f.Data), ref: f.Ref, epoch: *f.Epoch, how: "complete"})
+		c.settle(a, &ending{status: "SUCCEEDED", data: string(f.Data), ref: f.Ref, total: f.Partials, epoch: *f.Epoch, how: "complete"})
 	case "error":
 		if f.Epoch != nil {
 			c.settle(a, &ending{status: f.Code, data: f.Message, epoch: *f.Epoch, how: "error"})
@@ -109,9 +113,7 @@ func (c *client) settle(a *asked, e *ending) {
 		c.breach(a, "hears an end at epoch %d after frames of epoch %d", e.epoch, a.epoch)
 	}
 	a.ending = e
-	if a.done = e.ref == nil; !a.done {
-		c.fetch(a)
-	}
+	c.pursue(a)
 }
 
 // refused is an error about a message. What was accepted goes on.

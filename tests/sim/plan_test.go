@@ -114,7 +114,7 @@ func (d dice) client(i, requests int, storm time.Duration) clientPlan {
 // request draws a request with what is done about it later.
 func (d dice) request(name, id string, storm time.Duration) []step {
 	first := step{at: d.between(name+" at", 0, storm), do: "send", request: id}
-	switch first.action = one(d, name+" action", "echo", "doze", "either", "work", "work", "work", "once", "brief", "chatty", "steps", "counts"); first.action {
+	switch first.action = one(d, name+" action", "echo", "doze", "either", "work", "work", "work", "once", "brief", "chatty", "steps", "counts", "tells"); first.action {
 	case "echo":
 		first.ask.Tag = name
 	case "doze":
@@ -127,8 +127,13 @@ func (d dice) request(name, id string, storm time.Duration) []step {
 			Steps: d.below(name+" steps", 6), Pace: one(d, name+" pace", 20, 300, 2000, 9000),
 			Size: one(d, name+" size", 0, 0, 0, 1000, 20000, 140000), Wait: one(d, name+" wait", 1, 20, 120, 120, 120, 1000), Tag: name,
 		}
-		if first.action == "steps" || first.action == "counts" {
+		switch first.action {
+		case "steps", "counts":
 			first.ask.Steps *= 3
+		case "tells":
+			first.ask.Steps *= 5
+			first.ask.Pace /= 3
+			first.ask.Keep = d.below(name+" keep", 2) == 0
 		}
 		for n := range 1 + d.below(name+" endings", 3) {
 			first.ask.Endings = append(first.ask.Endings, one(d, fmt.Sprintf("%s ending %d", name, n),

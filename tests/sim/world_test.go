@@ -68,6 +68,7 @@ type world struct {
 	steps       map[string]int  // values of steps that a handler got, by request and name
 	ticks       int
 	restored    map[string]int // checkpoints that were stored, by request
+	logs        map[place][]string
 	broken      []violation
 	pending     map[*pending]struct{}
 }
@@ -87,7 +88,7 @@ func newWorld(t *testing.T, p *plan) *world {
 		names: map[string]string{}, conns: map[string]string{}, sockets: map[string]*socket{},
 		seen: map[string]int{}, runs: map[string][]*run{}, owners: map[string]map[string]bool{},
 		nonces: map[string]*invocation{}, beats: map[string]*invocation{}, pending: map[*pending]struct{}{}, cancelled: map[string]bool{},
-		steps: map[string]int{}, restored: map[string]int{}, ready: make(chan struct{}),
+		steps: map[string]int{}, restored: map[string]int{}, logs: map[place][]string{}, ready: make(chan struct{}),
 	}
 	// The first sweep comes as soon as there is a schedule: before the run.
 	w.story.began = time.Now().Add(30 * time.Second)
