@@ -2,7 +2,7 @@ package streamer
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"hash/fnv"
 	"time"
 
 	"github.com/streamer-go/streamer/runtime/internal/request"
@@ -54,7 +54,7 @@ func (p *processor) postpone(it request.Item, why *Error) verdict {
 	}
 	waited := now.Sub(time.UnixMilli(since))
 	after := min(max(waited, leastPostpone), mostPostpone) // as long again as it was
-	after += rand.N(after / 10)
+	after += share(it.Key, it.Epoch, after/10)
 	told := *why // it may be a value of the program
 	told.Retryable = true
 	v := verdict{state: request.Pending, err: &told, after: after, postponed: true, since: since}
@@ -66,4 +66,12 @@ func (p *processor) postpone(it request.Item, why *Error) verdict {
 		v.state, v.err, v.postponed = request.Failed, why, false
 	}
 	return v
+}
+
+// share is a time below d that differs from request to request, for what came at
+// once is not to come back at once; and from epoch to epoch.
+func share(key string, epoch int64, d time.Duration) time.Duration {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%s#%d", key, epoch)
+	return time.Duration(h.Sum64() % uint64(d))
 }

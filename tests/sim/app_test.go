@@ -13,6 +13,13 @@ import (
 
 // ask is the payload of every action: what the handler is to do.
 type ask struct {
+	knownBefore
+	// Fresh is a field that the version before does not know.
+	Fresh bool `json:"fresh,omitempty"`
+}
+
+// knownBefore is the payload as the version before knows it.
+type knownBefore struct {
 	// Endings of the attempts, in order; the last one is that of all further ones.
 	Endings []string `json:"endings,omitempty"`
 	// Steps of progress, each after Pace milliseconds.
@@ -61,9 +68,10 @@ var endings = map[string]func(ctx context.Context, in ask) error{
 	"deaf": func(context.Context, ask) error { time.Sleep(processorTimeout + time.Minute); return nil },
 }
 
-// app is the system's program. Waits between attempts have no random part, so
-// that a plan is all there is to a run.
-func (w *world) app() *streamer.App {
+// app is the system's program; before an update it lacks an action, and a field
+// of another. Waits between attempts have no random part, so that a plan is all
+// there is to a run.
+func (w *world) app(updated bool) *streamer.App {
 	app := streamer.New()
 	retry := func(n int) streamer.Option {
 		return streamer.Retry(n, func(n int) time.Duration { return time.Duration(n) * 3 * time.Second })
@@ -82,7 +90,14 @@ func (w *world) app() *streamer.App {
 		}
 		return w.work(ctx, nil, in)
 	}, streamer.EstimateBy(func(in ask) time.Duration { return time.Duration(in.Steps*in.Pace) * time.Millisecond }), retry(3))
-	streamer.HandleTask(app, "work", w.work, retry(4))
+	if updated {
+		streamer.HandleTask(app, "work", w.work, retry(4))
+		streamer.HandleTask(app, "novel", w.work, retry(3))
+	} else {
+		streamer.HandleTask(app, "work", func(ctx context.Context, task *streamer.Task, in knownBefore) (reply, error) {
+			return w.work(ctx, task, ask{knownBefore: in})
+		}, retry(4))
+	}
 	streamer.HandleTask(app, "once", w.work, retry(1))
 	streamer.HandleTask(app, "brief", w.work, retry(10), streamer.Deadline(3*time.Minute))
 	streamer.HandleTask(app, "chatty", w.work, retry(2), streamer.ProgressEvery(50*time.Millisecond), streamer.Deadline(time.Hour))

@@ -30,6 +30,9 @@ func (w *world) checkRuns() {
 			}
 			inv := w.nonces[i.by]
 			spent := i.attempt > i.max || i.cancel || !c.at.Before(time.UnixMilli(i.deadline).Add(-2*w.plan.skew))
+			if n+1 < len(changes) && changes[n+1].item.attempt == i.attempt-1 {
+				continue // postponed, which costs no attempt; or carried on
+			}
 			if inv == nil || !inv.ended || inv.failed || inv.lost || spent || w.ranBy(request, inv) || w.missedInput(request, inv) {
 				continue
 			}

@@ -153,6 +153,9 @@ func (w *world) checkEnds() {
 			}
 			break
 		}
+		if last.state == "FAILED" && (last.failure == "INVALID_ACTION" || last.failure == "VALIDATION_ERROR") {
+			w.violate(request, "was given up because a function had an older version")
+		}
 		if last.attempt > last.max+1 {
 			w.violate(request, "took %d attempts of %d", last.attempt, last.max)
 		}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/streamer-go/streamer/internal/contract"
 )
 
 // hear takes a frame as docs/protocol.md says, and checks what can be checked
@@ -120,6 +122,8 @@ func (c *client) settle(a *asked, e *ending) {
 func (c *client) refused(a *asked, f *frame) {
 	quick := a.step.action == "echo" || a.step.action == "doze" || a.step.action == "either" && !a.acked
 	switch {
+	case c.unknownBefore(a, f):
+		a.refusal, a.done = f.Code, true
 	case f.SameID || f.Code == "CONFLICT" && a.acked:
 		// The first is sent again by the client's timer.
 	case quick:
@@ -128,4 +132,12 @@ func (c *client) refused(a *asked, f *frame) {
 		c.breach(a, "is refused with %s: %s", f.Code, f.Message)
 		a.refusal, a.done = f.Code, true
 	}
+}
+
+// unknownBefore says whether a message is refused for what the version before an
+// update does not know. Messages are on their way for some time.
+func (c *client) unknownBefore(a *asked, f *frame) bool {
+	novel := f.Code == "INVALID_ACTION" && a.step.action == "novel" || f.Code == "VALIDATION_ERROR" && a.step.ask.Fresh
+	updated := c.world.plan.updates[string(contract.RoleRouter)]
+	return novel && !a.acked && c.since() < updated+time.Minute
 }

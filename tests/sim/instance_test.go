@@ -60,7 +60,18 @@ func (w *world) start(in localcloud.Instance) (func(context.Context, []byte) ([]
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, payload []byte) ([]byte, error) { return i.invoke(ctx, handler, payload) }, nil
+	before := handler
+	if _, ok := w.plan.updates[i.role]; ok {
+		if before, err = w.app(false).Handler(host); err != nil {
+			return nil, err
+		}
+	}
+	return func(ctx context.Context, payload []byte) ([]byte, error) {
+		if w.since() < w.plan.updates[i.role] {
+			return i.invoke(ctx, before, payload)
+		}
+		return i.invoke(ctx, handler, payload)
+	}, nil
 }
 
 func (w *world) handler(role string, host streamer.Host) (lambda.Handler, error) {
@@ -70,7 +81,7 @@ func (w *world) handler(role string, host streamer.Host) (lambda.Handler, error)
 	case contract.RoleDispatcher:
 		return streamer.DispatcherHandler(host)
 	default:
-		return w.app().Handler(host)
+		return w.app(true).Handler(host)
 	}
 }
 

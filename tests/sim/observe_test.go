@@ -85,6 +85,9 @@ func (c *client) acknowledged(s *socket, a *asked, f *frame) {
 		a.reach(*f.Epoch, *f.Seq)
 	}
 	c.promised(s, a)
+	if a.refusal != "" { // sent again, to a version that knows more
+		a.refusal, a.done = "", false
+	}
 	if f.Status != "PENDING" && f.Status != "PROCESSING" {
 		c.breach(a, "gets an acknowledgment that says %s", f.Status)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/streamer-go/streamer/internal/contract"
 )
 
 // plan is everything that a run is made of. The same plan gives the same run.
@@ -14,7 +16,8 @@ type plan struct {
 	storm   time.Duration // after it nothing goes wrong any more
 	rates   map[fault]float64
 	outages []outage
-	skew    time.Duration // of clocks, at most, to either side
+	skew    time.Duration            // of clocks, at most, to either side
+	updates map[string]time.Duration // when a role gets the new version; nil: it had it before
 	// only these faults may happen; nil for all that are drawn.
 	only   map[string]bool
 	mutant *mutant
@@ -63,6 +66,12 @@ func newPlan(seed uint64, requests int) *plan {
 	p := &plan{
 		seed: seed, storm: d.between("storm", 5*time.Minute, 12*time.Minute), stay: 75 * time.Minute, quiet: one(d, "quiet", 5, 5, 5, 60),
 		rates: map[fault]float64{}, skew: one(d, "skew", 0, 0, 2*time.Second, 20*time.Second, 2*time.Minute),
+	}
+	if d.below("update", 3) > 0 { // the two in any order, up to minutes apart
+		at := d.between("update of router", 0, p.storm)
+		p.updates = map[string]time.Duration{
+			string(contract.RoleRouter): at, string(contract.RoleProcessor): at + d.between("update of processor", -4*time.Minute, 8*time.Minute),
+		}
 	}
 	for _, f := range slices.Concat(callFaults, eventFaults) {
 		p.rates[f] = one(d, "rate of "+string(f), 0, 0, 0.005, 0.02, 0.06)
@@ -114,22 +123,24 @@ func (d dice) client(i, requests int, storm time.Duration) clientPlan {
 // request draws a request with what is done about it later.
 func (d dice) request(name, id string, storm time.Duration) []step {
 	first := step{at: d.between(name+" at", 0, storm), do: "send", request: id}
-	switch first.action = one(d, name+" action", "echo", "doze", "either", "work", "work", "work", "once", "brief", "chatty", "steps", "counts", "tells"); first.action {
+	switch first.action = one(d, name+" action", "echo", "doze", "either", "work", "work", "work", "once", "brief", "chatty", "steps", "counts", "tells", "novel"); first.action {
 	case "echo":
 		first.ask.Tag = name
 	case "doze":
-		first.ask = ask{Tag: name, Pace: one(d, name+" pace", 10, 1000, 9000)}
+		first.ask.Tag, first.ask.Pace = name, one(d, name+" pace", 10, 1000, 9000)
 	default:
 		if first.action == "steps" || first.action == "counts" {
 			name += " lasting" // for longer than one function
 		}
-		first.ask = ask{
+		first.ask = ask{knownBefore: knownBefore{
 			Steps: d.below(name+" steps", 6), Pace: one(d, name+" pace", 20, 300, 2000, 9000),
 			Size: one(d, name+" size", 0, 0, 0, 1000, 20000, 140000), Wait: one(d, name+" wait", 1, 20, 120, 120, 120, 1000), Tag: name,
-		}
+		}}
 		switch first.action {
 		case "steps", "counts":
 			first.ask.Steps *= 3
+		case "work":
+			first.ask.Fresh = d.below(name+" fresh", 6) == 0
 		case "tells":
 			first.ask.Steps *= 5
 			first.ask.Pace /= 3

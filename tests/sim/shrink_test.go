@@ -27,6 +27,9 @@ func (p *plan) parts(fired []string) []part {
 	if p.skew > 0 {
 		out = append(out, part{"clocks", ""})
 	}
+	if p.updates != nil {
+		out = append(out, part{"update", ""})
+	}
 	for _, c := range p.clients {
 		for _, s := range c.steps {
 			if s.do == "send" {
@@ -76,6 +79,9 @@ func (p *plan) without(cut map[part]bool, fired []string) *plan {
 	if cut[part{"clocks", ""}] {
 		q.skew = 0
 	}
+	if cut[part{"update", ""}] {
+		q.updates = nil
+	}
 	return &q
 }
 
@@ -103,7 +109,7 @@ func shrink(t *testing.T, r *report) *report {
 		return true
 	}
 	all := p.parts(fired)
-	for _, kind := range []string{"client", "outage", "clocks", "request", "fault", "step"} {
+	for _, kind := range []string{"client", "outage", "clocks", "update", "request", "fault", "step"} {
 		var left []part
 		for _, k := range all {
 			if k.kind == kind {

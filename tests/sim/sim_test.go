@@ -3,7 +3,6 @@ package sim_test
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"flag"
 	"fmt"
 	"os"
 	"strconv"
@@ -12,11 +11,12 @@ import (
 	"testing"
 )
 
-// Settings of a run, as flags or in the environment.
-var (
-	seedFlag     = flag.String("sim.seed", os.Getenv("STREAMER_SIM_SEED"), "run this seed alone")
-	requestsFlag = flag.String("sim.requests", os.Getenv("STREAMER_SIM_REQUESTS"), "how many requests in all, on fresh seeds")
-	storyFlag    = flag.Bool("sim.story", os.Getenv("STREAMER_SIM_STORY") != "", "print what happened, also when nothing is wrong")
+// Settings of a run, in the environment. They are read by tests, never before, for
+// the go command then knows that the outcome depends on them.
+const (
+	seedSetting     = "STREAMER_SIM_SEED"     // run this seed alone
+	requestsSetting = "STREAMER_SIM_REQUESTS" // how many requests in all, on fresh seeds
+	storySetting    = "STREAMER_SIM_STORY"    // print what happened, also when nothing is wrong
 )
 
 // perRun is the number of requests of one bubble.
@@ -38,7 +38,7 @@ func TestSimulation(t *testing.T) {
 			t.Parallel()
 			r := play(t, newPlan(seed, requests))
 			t.Log(r)
-			if *storyFlag {
+			if os.Getenv(storySetting) != "" {
 				t.Log("\n" + r.story.about(nil))
 			}
 			for _, v := range r.violations {
@@ -100,25 +100,26 @@ func firstDifference(a, b *report) string {
 
 func seeds(t *testing.T) []uint64 {
 	t.Helper()
-	if *seedFlag != "" {
-		seed, err := strconv.ParseUint(*seedFlag, 0, 64)
+	if text := os.Getenv(seedSetting); text != "" {
+		seed, err := strconv.ParseUint(text, 0, 64)
 		if err != nil {
-			t.Fatalf("seed %q: %v", *seedFlag, err)
+			t.Fatalf("%s is %q, want a number", seedSetting, text)
 		}
 		return []uint64{seed}
 	}
 	var raw [4]byte
 	_, _ = rand.Read(raw[:])
 	fresh := uint64(binary.LittleEndian.Uint32(raw[:]))
-	if *requestsFlag == "" {
+	text := os.Getenv(requestsSetting)
+	if text == "" {
 		if testing.Short() {
 			return []uint64{fixed[0], fresh}
 		}
 		return append(fixed[:len(fixed):len(fixed)], fresh)
 	}
-	n, err := strconv.Atoi(*requestsFlag)
+	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("requests %q: want a number", *requestsFlag)
+		t.Fatalf("%s is %q, want a number above 0", requestsSetting, text)
 	}
 	var all []uint64
 	for i := range (n + perRun - 1) / perRun {
