@@ -11,6 +11,11 @@ import (
 // tellEvery is how often handlers that still run are told of at most.
 const tellEvery = time.Minute
 
+// maxAbandoned is how many handlers of an action may still run in a router after
+// they were given up. Further requests of the action are answered as those were,
+// without being run, until one returns: each would take more of the router.
+const maxAbandoned = 16
+
 // leftovers are the quick handlers that ignored their deadline and still run
 // while the router answers others: they take its time and memory. The zero value
 // is ready.
@@ -20,6 +25,21 @@ type leftovers struct {
 	mu      sync.Mutex // guards the rest
 	running map[*quickRun]struct{}
 	told    time.Time
+}
+
+// of counts the handlers of an action that still run.
+func (l *leftovers) of(action string) (n int) {
+	if l.n.Load() == 0 {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for q := range l.running {
+		if q.action == action {
+			n++
+		}
+	}
+	return n
 }
 
 // add gives the handler up; it returns false when it has just returned.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"time"
 
@@ -46,23 +47,50 @@ func (r *router) accept(ctx context.Context, s session, m wire.Message, a *actio
 	}
 }
 
-// put stores the request, once. With owned, which replaces attributes, it is at
-// work at once and not to be started. An answer says that it was not stored.
+// put stores the request, once, unless there are too many. With owned, which
+// replaces attributes, it is at work at once and not to be started. An answer says
+// that it was not stored.
 func (r *router) put(ctx context.Context, s session, m wire.Message, a *action, owned request.Attrs) (out request.Outcome, answer []byte) {
 	if refusal := r.tooMany(ctx, s, m, a); refusal != nil {
 		return out, refusal
 	}
+	out, err := r.place(ctx, s, m, a, r.nonce(), owned)
+	if err != nil {
+		answer = r.notPlaced(s, m, err)
+	}
+	return out, answer
+}
+
+// notPlaced is the answer to a request that was not stored, or may not be.
+func (r *router) notPlaced(s session, m wire.Message, err error) []byte {
+	key := keys.Request(s.Tenant, s.User, m.ID)
+	switch {
+	case errors.Is(err, request.ErrTooLarge):
+		return wire.AppendError(nil, m.ID, &Error{
+			Code: wire.CodePayloadTooLarge, Message: fmt.Sprintf("a payload of %d bytes cannot be kept for as long as this action's requests are", len(m.Payload)),
+		}, nil)
+	case errors.Is(err, request.ErrRefused): // it would be refused again
+		ref := reference()
+		r.log.Error("store refuses a request", "request", key, "reference", ref, "error", err.Error())
+		return wire.AppendError(nil, m.ID, public(Permanent(err), ref), nil)
+	default:
+		return r.unavailable(m.ID, key, err)
+	}
+}
+
+// place stores the request. It can be repeated with the same nonce; an error means
+// that the outcome is not known, unless it is one of package request.
+func (r *router) place(ctx context.Context, s session, m wire.Message, a *action, nonce string, owned request.Attrs) (out request.Outcome, err error) {
 	now := time.Now()
 	key := keys.Request(s.Tenant, s.User, m.ID)
 	deadline := now.Add(a.deadline)
 	retained := deadline.Add(retention).Unix()
-	nonce := r.nonce()
 	input, err := encode(order{Payload: m.Payload, Metadata: m.Metadata, Permissions: s.Permissions})
 	if err == nil {
 		input, err = storeBlob(ctx, r.store, key, keys.Input(nonce), input, retained)
 	}
 	if err != nil {
-		return out, r.unavailable(m.ID, key, err)
+		return out, err
 	}
 	item := request.Attrs{
 		c.AttrState: string(request.Pending), c.AttrEpoch: int64(0), c.AttrStart: int64(0),
@@ -80,11 +108,11 @@ func (r *router) put(ctx context.Context, s session, m wire.Message, a *action, 
 	if owned != nil {
 		delete(item, c.AttrStart)
 		maps.Copy(item, owned)
+		if due, ok := item[c.AttrDueAt].(int64); ok {
+			item[c.AttrDueAt] = min(due, deadline.UnixMilli())
+		}
 	}
-	if out, err = r.store.Do(ctx, request.Accept, key, item); err != nil {
-		return out, r.unavailable(m.ID, key, err)
-	}
-	return out, nil
+	return r.store.Do(ctx, request.Accept, key, item)
 }
 
 // again answers a request whose id is known already.
@@ -133,12 +161,22 @@ func watch(s session, it request.Item) request.Attrs {
 	return p
 }
 
+// unavailable answers what could not be done or read for now; what is not kept any
+// more, though its request is still there, is not found.
 func (r *router) unavailable(id, key string, err error) []byte {
+	if errors.Is(err, request.ErrNoBlob) {
+		r.log.Warn("what a request has stored is gone", "request", key, "error", err.Error())
+		return wire.AppendError(nil, id, notKept, nil)
+	}
 	r.log.Error("store is not available", "request", key, "error", err.Error())
 	return wire.AppendError(nil, id, &Error{
 		Code: wire.CodeUnavailable, Message: "try again with the same id", Retryable: true, SameID: true,
 	}, nil)
 }
+
+// notKept is told of a request whose data has expired before its item was deleted:
+// nothing says in which order they go.
+var notKept = &Error{Code: wire.CodeNotFound, Message: "the request is not kept any more"}
 
 // fingerprint tells two requests with one id apart.
 func fingerprint(action string, payload []byte) []byte {

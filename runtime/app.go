@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"time"
+	"unicode/utf8"
 
 	"github.com/streamer-go/streamer/runtime/wire"
 )
@@ -140,6 +141,7 @@ func (a *action) call(ctx context.Context, task *Task, in any) (data []byte, err
 		err = errors.New("the handler returned a nil *Error as its error")
 	}
 	if err != nil {
+		_, _ = err.Error(), known(err) // methods of the handler's, which may panic: here, not later
 		return nil, err
 	}
 	if data, err = encode(out); err != nil {
@@ -149,7 +151,9 @@ func (a *action) call(ctx context.Context, task *Task, in any) (data []byte, err
 }
 
 // encode writes JSON as it is meant for sockets and tables: < and > need no
-// escape there, and one would make six bytes of each.
+// escape there, and one would make six bytes of each. What is not UTF-8, as
+// json.RawMessage lets it pass, would cost clients their connection: it is
+// replaced by U+FFFD, as encoding/json does in strings.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -157,7 +161,11 @@ func encode(v any) ([]byte, error) {
 	if err := e.Encode(v); err != nil {
 		return nil, err
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	raw := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	if !utf8.Valid(raw) {
+		raw = bytes.ToValidUTF8(raw, []byte("\uFFFD"))
+	}
+	return raw, nil
 }
 
 // wait is the time before the attempt after the n-th. A policy that panics or

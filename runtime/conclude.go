@@ -131,6 +131,7 @@ func (p *processor) write(ctx context.Context, o *owner, t request.Transition, v
 		f.Since = v.since
 		attrs[c.AttrFailure] = f.Attrs()
 	}
+	o.letGo() // no beat comes in between, nor after it
 	var out request.Outcome
 	if err := p.insist(ctx, o.key, func() (err error) { out, err = p.store.Do(ctx, t, o.key, attrs); return err }); err != nil {
 		return nil, err
@@ -169,7 +170,7 @@ func (p *processor) insist(ctx context.Context, key string, do func() error) err
 			return nil
 		}
 		p.log.Warn("store is not available", "request", key, "error", err.Error())
-		if errors.Is(err, request.ErrRefused) {
+		if errors.Is(err, request.ErrRefused) || errors.Is(err, request.ErrNoBlob) {
 			return err
 		}
 		select {

@@ -39,13 +39,16 @@ type place struct{ n, bytes int64 }
 // held by it or by history, everything else is in history. What has no fence of
 // its own has the epoch in its key, so that a lost owner overwrites nothing.
 type tables struct {
-	store    requestStore
-	history  historyStore
-	owner    *owner
-	newest   *request.Checkpoint // as the claim brought it; nil for none
-	first    bool                // no invocation was before this one
-	expires  int64
-	attempts int64 // to store a checkpoint: each has a name of its own
+	store   requestStore
+	history historyStore
+	owner   *owner
+	newest  *request.Checkpoint // as the claim brought it; nil for none
+	first   bool                // no invocation was before this one
+	expires int64
+	// Checkpoints take turns with as few names as it takes: what the request holds is
+	// never overwritten, nor what it may hold since a reply was lost.
+	held  int64          // the name that it holds for sure; 0: another owner's
+	tried map[int64]bool // since then
 }
 
 // maxInlineState keeps a request with a checkpoint under one kilobyte, which is
@@ -62,16 +65,26 @@ func (t *tables) restore(ctx context.Context) ([]byte, bool, error) {
 
 // checkpoint is called by one goroutine at a time.
 func (t *tables) checkpoint(ctx context.Context, state []byte, at place) error {
-	t.attempts++
-	blob := append([]byte{tagInline}, state...)
+	blob, n := append([]byte{tagInline}, state...), int64(0)
 	if len(state) > maxInlineState {
-		name := keys.Checkpoint(t.owner.epoch, t.attempts)
+		for n = 1; n == t.held || t.tried[n]; n++ {
+		}
+		name := keys.Checkpoint(t.owner.epoch, n)
 		if err := t.store.PutBlob(ctx, t.owner.key, name, state, t.expires); err != nil {
 			return err
 		}
 		blob = append([]byte{tagHistory}, name...)
+		if t.tried == nil {
+			t.tried = map[int64]bool{}
+		}
+		t.tried[n] = true
 	}
-	return t.owner.beatWith(ctx, &request.Checkpoint{State: blob, Partials: at.n, Bytes: at.bytes})
+	err := t.owner.beatWith(ctx, &request.Checkpoint{State: blob, Partials: at.n, Bytes: at.bytes})
+	if err == nil { // earlier beats, which may be under way still, come too late now
+		t.held = n
+		clear(t.tried)
+	}
+	return err
 }
 
 func (t *tables) steps(ctx context.Context) ([]request.Step, error) {

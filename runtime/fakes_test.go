@@ -149,9 +149,17 @@ func (m *memory) PutBlob(_ context.Context, key, name string, data []byte, expir
 	return nil
 }
 
-func (m *memory) GetBlob(_ context.Context, key, name string) ([]byte, error) {
+func (m *memory) GetBlob(ctx context.Context, key, name string) ([]byte, error) {
+	if m.hang != nil {
+		if err := m.hang(ctx, "get blob"); err != nil {
+			return nil, err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.failing("get blob"); err != nil {
+		return nil, err
+	}
 	if data, ok := m.blobs[key+" "+name]; ok {
 		return data, nil
 	}
@@ -165,6 +173,8 @@ type sockets struct {
 	calls  map[string]int
 	closed []string
 	fault  func(connection string, frame wire.Frame) error
+	// hangs is how long a push takes before it fails.
+	hangs time.Duration
 }
 
 type received struct {
@@ -173,10 +183,18 @@ type received struct {
 	at         time.Time
 }
 
-func (s *sockets) Push(_ context.Context, connection string, frame []byte) error {
+func (s *sockets) Push(ctx context.Context, connection string, frame []byte) error {
 	var f wire.Frame
 	if err := f.Decode(frame); err != nil {
 		return err
+	}
+	if s.hangs > 0 {
+		select {
+		case <-time.After(s.hangs):
+			return errors.New("no answer")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

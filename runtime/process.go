@@ -78,7 +78,7 @@ func (p *processor) owner(it request.Item) *owner {
 		store: p.store, conns: p.conns, log: p.log, key: it.Key, id: id, epoch: it.Epoch, lease: p.lease,
 		pieces: newPieces(), writing: make(chan struct{}, 1),
 		every: DefaultProgress, pause: DefaultProgress, signal: make(chan struct{}, 1), gone: map[string]bool{},
-		watchers: it.Watchers, lastBeat: time.Now(), started: time.Now(), cancel: func(error) {},
+		watchers: it.Watchers, lastBeat: time.Now(), started: time.Now(), letGo: func() {},
 		until: time.UnixMilli(it.Deadline).Add(afterDeadline),
 	}
 }
@@ -111,6 +111,8 @@ func (p *processor) claim(ctx context.Context, h work.Hint) (*owner, request.Ite
 
 // work runs the handler of a claimed request and writes what came of it.
 func (p *processor) work(ctx context.Context, o *owner, it request.Item) error {
+	o.hold(ctx)
+	defer func() { o.letGo() }()
 	a := p.app.actions[it.Action]
 	started := time.Now()
 	var v verdict
@@ -122,7 +124,7 @@ func (p *processor) work(ctx context.Context, o *owner, it request.Item) error {
 	case it.Attempt > it.Max:
 		v = verdict{state: request.Failed, err: wire.NewError(wire.CodeInternal, "every attempt ended without an outcome")}
 	case a == nil:
-		v = p.postpone(it, &Error{Code: wire.CodeInvalidAction, Message: "there is no action " + it.Action})
+		v = p.postpone(it, outdated, &Error{Code: wire.CodeInvalidAction, Message: "there is no action " + it.Action})
 	default:
 		v = p.handle(ctx, o, it, a)
 	}
@@ -136,13 +138,31 @@ func (p *processor) work(ctx context.Context, o *owner, it request.Item) error {
 // unknown stands for an action that is not registered here.
 func (p *processor) unknown() *action { return &action{backoff: Exponential(10 * time.Second)} }
 
+// inputTime bounds how long an input is tried to be read in one invocation.
+const inputTime = 30 * time.Second
+
+// input reads what the handler is to work on.
+func (p *processor) input(ctx context.Context, it request.Item) (raw []byte, err error) {
+	limit := inputTime
+	if d, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(d)/3)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err = p.insist(ctx, it.Key, func() error { raw, err = loadBlob(ctx, p.store, it.Key, it.Input); return err })
+	return raw, err
+}
+
 // handle runs the handler while the owner beats.
 func (p *processor) handle(ctx context.Context, o *owner, it request.Item, a *action) verdict {
 	tenant, user, id, _ := keys.Parse(it.Key)
 	o.every, o.pause = a.every, a.every
-	raw, err := loadBlob(ctx, p.store, it.Key, it.Input)
-	if err != nil {
-		return p.judge(it, a, nil, err, nil)
+	raw, err := p.input(ctx, it)
+	switch {
+	case errors.Is(err, request.ErrRefused), errors.Is(err, request.ErrNoBlob):
+		return p.judge(it, a, nil, Permanent(fmt.Errorf("read input: %w", err)), nil)
+	case err != nil: // the handler has not begun: that is no attempt
+		return p.postpone(it, "its input cannot be read", &Error{Code: wire.CodeUnavailable, Message: "the input cannot be read"})
 	}
 	var ord order
 	if err := json.Unmarshal(raw, &ord); err != nil {
@@ -150,29 +170,28 @@ func (p *processor) handle(ctx context.Context, o *owner, it request.Item, a *ac
 	}
 	in, bad := a.decodeSafely(ord.Payload, p.log)
 	if bad != nil { // the router accepted it: its version of the type was another
-		return p.postpone(it, bad)
+		return p.postpone(it, outdated, bad)
 	}
 	hctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	hctx, release := context.WithDeadlineCause(hctx, handlerDeadline(ctx, it), ErrDeadline)
 	defer release()
-	o.cancel = cancel
+	o.handler(cancel)
 	call := Call{
 		ID: id, Action: a.name, Metadata: ord.Metadata, Attempt: int(it.Attempt), Deadline: time.UnixMilli(it.Deadline),
 		Caller: Caller{User: user, Tenant: tenant, Permissions: ord.Permissions},
 	}
 	j, end := p.journal(ctx, hctx, o, it)
 	defer end()
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() { defer close(stopped); o.run(ctx, stop) }()
+	quiet := o.running(ctx)
 	data, err := a.call(withCall(j.context(), call), &Task{call: call, owner: o, log: p.log, journal: j}, in)
+	cause := context.Cause(hctx) // as it was for the handler: what follows takes its time
 	j.close()
-	close(stop)
-	<-stopped
-	if err != nil && j.goesOn(it, err, context.Cause(hctx)) {
+	quiet()
+	if err != nil && j.goesOn(it, err, cause) {
 		return verdict{state: request.Pending, goesOn: true}
 	}
-	return p.judge(it, a, data, err, context.Cause(hctx))
+	return p.judge(it, a, data, err, cause)
 }
 
 // handlerDeadline leaves the function time to write down what came of it.

@@ -181,8 +181,8 @@ func TestWhatIsNotRun(t *testing.T) {
 		{"action of another version", func(a request.Attrs) { a[c.AttrAction] = "gone" }, request.Pending, wire.CodeInvalidAction},
 		{"input of another version", func(a request.Attrs) { a[c.AttrInput] = []byte("\x00" + `{"p":{"old":1}}`) }, request.Pending, wire.CodeValidation},
 		{"input that is no JSON", func(a request.Attrs) { a[c.AttrInput] = []byte("\x00{") }, request.Failed, wire.CodeInternal},
-		{"input that is gone", func(a request.Attrs) { a[c.AttrInput] = []byte("\x01B#none") }, request.Pending, wire.CodeInternal},
-		{"input of an unknown kind", func(a request.Attrs) { a[c.AttrInput] = []byte{9} }, request.Pending, wire.CodeInternal},
+		{"input that is gone", func(a request.Attrs) { a[c.AttrInput] = []byte("\x01B#none") }, request.Failed, wire.CodeInternal},
+		{"input of an unknown kind", func(a request.Attrs) { a[c.AttrInput] = []byte{9} }, request.Pending, wire.CodeUnavailable},
 		{"Validate panics", func(a request.Attrs) { a[c.AttrInput] = []byte("\x00" + `{"p":{"text":"panic"}}`) }, request.Pending, wire.CodeInternal},
 	}
 	for _, tt := range tests {

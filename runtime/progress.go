@@ -20,7 +20,8 @@ const (
 	saveEvery = 500 * time.Millisecond
 	// maxPause bounds how far a sender slows down on 429.
 	maxPause = 5 * time.Second
-	// maxFlush bounds how long the last report holds the result up.
+	// maxFlush bounds how long the last report holds the result up, and so do the
+	// calls that were under way when the handler returned.
 	maxFlush = time.Second
 	// What of a snapshot is stored; the frame carries all of it.
 	maxStoredMessage  = 160
@@ -38,7 +39,8 @@ type report struct {
 
 // owner holds a claimed request: it renews the lease, stores and sends
 // progress, and learns of cancellation and loss, all by one write, the beat.
-// One goroutine (run) does that while the handler works; conclude takes over
+// One goroutine (hold) renews the lease from the claim to the last write; another
+// (run) sends what the handler reports while that works, and conclude takes over
 // after it has returned. Beats that carry a checkpoint are the handler's own.
 type owner struct {
 	store   requestStore
@@ -48,7 +50,6 @@ type owner struct {
 	epoch   int64
 	lease   time.Duration
 	every   time.Duration
-	cancel  context.CancelCauseFunc
 	started time.Time
 	slot    bool      // the request has one of its tenant's slots
 	until   time.Time // no beat after it: a handler that ignores its context is given up
@@ -58,7 +59,9 @@ type owner struct {
 	writing chan struct{} // holds one: a write to the request is under way
 	beat    int64         // guarded by writing
 
-	mu       sync.Mutex // guards the next seven
+	mu       sync.Mutex              // guards the next nine
+	end      context.CancelCauseFunc // ends the handler's context; nil before that is there
+	ended    error                   // why it is to end
 	newest   report
 	fresh    bool // newest has not been sent
 	sent     report
@@ -68,6 +71,7 @@ type owner struct {
 	watchers map[string]int64
 
 	signal chan struct{} // holds one: there is something to send
+	letGo  func()        // ends hold; see there
 
 	// Of the goroutine that runs, then of conclude.
 	seq       int64
@@ -97,11 +101,54 @@ func (o *owner) isFresh() bool {
 	return o.fresh
 }
 
-// run beats and sends until stop is closed.
+// hold renews the lease until letGo is called, whatever else is done meanwhile:
+// the input may take long to read, the handler too, and the result to be stored.
+func (o *owner) hold(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	o.letGo = func() { cancel(); <-done }
+	go func() {
+		defer close(done)
+		renew := time.NewTimer(o.lease / 3)
+		defer renew.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-renew.C:
+			}
+			if o.sinceBeat() >= o.lease/3 {
+				o.renew(ctx)
+			}
+			renew.Reset(max(o.lease/3-o.sinceBeat(), time.Millisecond))
+		}
+	}()
+}
+
+// cancel ends the handler's context. The first cause stays.
+func (o *owner) cancel(cause error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ended == nil {
+		o.ended = cause
+	}
+	if o.end != nil {
+		o.end(o.ended)
+	}
+}
+
+// handler says what ends the handler's context.
+func (o *owner) handler(end context.CancelCauseFunc) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.end = end; o.ended != nil {
+		end(o.ended)
+	}
+}
+
+// run sends what is reported until stop is closed.
 func (o *owner) run(ctx context.Context, stop <-chan struct{}) {
-	renew := time.NewTimer(o.lease / 3)
 	pace := time.NewTimer(time.Hour)
-	defer renew.Stop()
 	defer pace.Stop()
 	for {
 		select {
@@ -120,15 +167,27 @@ func (o *owner) run(ctx context.Context, stop <-chan struct{}) {
 			}
 			pace.Reset(wait)
 		}
-		renew.Reset(max(o.lease/3-o.sinceBeat(), time.Millisecond))
 		select {
 		case <-stop:
 			return
 		case <-o.signal:
 		case <-pace.C:
-		case <-renew.C:
-			o.renew(ctx)
 		}
+	}
+}
+
+// running runs the owner's loop until the function that comes back is called. A
+// call that is under way then is given up after a moment.
+func (o *owner) running(ctx context.Context) (quiet func()) {
+	sending, giveUp := context.WithCancel(ctx)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() { defer close(stopped); o.run(sending, stop) }()
+	return func() {
+		close(stop)
+		patience := time.AfterFunc(lastFrames(ctx), giveUp)
+		<-stopped
+		patience.Stop()
+		giveUp()
 	}
 }
 
@@ -164,18 +223,36 @@ func (o *owner) send(ctx context.Context) {
 	o.paceBy(o.sendPieces(ctx, max(end, r.after)) && arrived)
 }
 
-// flush sends what is left after the handler has returned, and tries again a
-// few times where it did not arrive.
+// lastFrames is the time for frames after the handler has returned: what is left
+// for the function is needed to write down what came of it.
+func lastFrames(ctx context.Context) time.Duration {
+	d := maxFlush
+	if end, ok := ctx.Deadline(); ok {
+		d = min(d, time.Until(end)/4)
+	}
+	return max(d, 0)
+}
+
+// flush sends what is left after the handler has returned, and tries again where
+// it did not arrive, while there is time. The last report is stored with the
+// next write in any case.
 func (o *owner) flush(ctx context.Context) {
-	for wait := 100 * time.Millisecond; ; wait *= 2 {
-		if o.send(ctx); !o.isFresh() && !o.pieces.waiting() || wait > maxFlush {
+	ctx, cancel := context.WithTimeout(ctx, lastFrames(ctx))
+	defer cancel()
+	for wait := 100 * time.Millisecond; ctx.Err() == nil; wait *= 2 {
+		if o.send(ctx); !o.isFresh() && !o.pieces.waiting() {
 			return
 		}
 		select {
 		case <-ctx.Done():
-			return
 		case <-time.After(wait):
 		}
+	}
+	if r, ok := o.take(); ok {
+		o.seq++
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.sent, o.sentSeq = r, o.seq
 	}
 }
 
@@ -312,7 +389,7 @@ func (o *owner) push(ctx context.Context, frame []byte, to []string) (left []str
 				o.gone[id] = true
 			case err != nil:
 				left = append(left, id)
-				if errors.Is(err, push.ErrBusy) {
+				if errors.Is(err, push.ErrBusy) || ctx.Err() != nil {
 					return
 				}
 				o.log.Warn("push", "request", o.key, "connection", id, "error", err.Error())

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/streamer-go/streamer/runtime/internal/keys"
+	"github.com/streamer-go/streamer/runtime/internal/request"
 	"github.com/streamer-go/streamer/runtime/wire"
 )
 
@@ -127,6 +129,9 @@ func (r *router) quickLimit(ctx context.Context, a *action) time.Duration {
 // attempt runs a quick handler, in a goroutine of its own, for one that ignores
 // its context must not hold up its answer.
 func (r *router) attempt(ctx context.Context, a *action, call Call, in any, limit time.Duration) quickEnd {
+	if r.left.of(a.name) >= maxAbandoned {
+		return quickEnd{abandoned: true, late: true, started: time.Now()}
+	}
 	hctx := withLimit(ctx, limit)
 	defer hctx.end()
 	if a.promote {
@@ -145,7 +150,8 @@ func (r *router) attempt(ctx context.Context, a *action, call Call, in any, limi
 	}()
 	select {
 	case <-q.done:
-		return r.result(q, false)
+		// The context may have ended a moment before the timer did.
+		return r.result(q, !time.Now().Before(hctx.deadline))
 	case <-q.timer.C:
 	}
 	q.timer.Reset(quickGrace)
@@ -175,10 +181,15 @@ func (r *router) quick(ctx context.Context, s session, m wire.Message, a *action
 	if a.idempotent {
 		return r.once(ctx, s, m, a, in)
 	}
+	if a.promote { // there may be too many to carry it on: say so before it runs
+		if refusal := r.tooMany(ctx, s, m, a); refusal != nil {
+			return refusal
+		}
+	}
 	call := Call{ID: m.ID, Action: a.name, Metadata: m.Metadata, Caller: s.Caller}
 	end := r.attempt(ctx, a, call, in, r.quickLimit(ctx, a))
 	if end.promotable(a) {
-		return r.accept(ctx, s, m, a)
+		return r.carryOn(ctx, s, m, a)
 	}
 	data, bad := r.quickVerdict(a, m.ID, end)
 	if bad != nil {
@@ -189,6 +200,27 @@ func (r *router) quick(ctx context.Context, s session, m wire.Message, a *action
 		return wire.AppendError(nil, m.ID, tooLarge(len(frame), wire.MaxMessage), nil)
 	}
 	return frame
+}
+
+// carryOn accepts a quick request whose handler gave up at its deadline. It never
+// asks for the message again: it would run beside the one in the background.
+func (r *router) carryOn(ctx context.Context, s session, m wire.Message, a *action) []byte {
+	nonce := r.nonce()
+	var out request.Outcome
+	err := tryEnd(ctx, func() (err error) { out, err = r.place(ctx, s, m, a, nonce, nil); return err })
+	switch {
+	case errors.Is(err, request.ErrTooLarge), errors.Is(err, request.ErrRefused):
+		return r.notPlaced(s, m, err)
+	case err != nil:
+		r.log.Error("store is not available", "request", keys.Request(s.Tenant, s.User, m.ID), "error", err.Error())
+		return wire.AppendError(nil, m.ID, &Error{
+			Code: wire.CodeUnavailable, Message: "it is not known whether the request is carried on in the background: ask with $get", Retryable: true,
+		}, nil)
+	case out.OK:
+		return wire.AppendAcknowledgment(nil, m.ID, string(request.Pending), out.Item.Retained, wire.Cursor{})
+	default:
+		return r.again(ctx, s, m, out.Item, fingerprint(a.name, m.Payload))
+	}
 }
 
 // promotable says that the handler gave up because of its deadline, and may go

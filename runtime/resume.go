@@ -3,6 +3,7 @@ package streamer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -169,6 +170,9 @@ func (r *router) positionsAnswer(ctx context.Context, id string, all []position,
 // the first of an answer has room enough for anything.
 func (r *router) entryText(ctx context.Context, p *position, f lookup, room int, first, changed bool) []byte {
 	e, err := r.entry(ctx, p, f, room, first, changed)
+	if errors.Is(err, request.ErrNoBlob) {
+		e, err = &entry{RequestID: p.RequestID, Error: notKept}, nil
+	}
 	if err != nil {
 		r.log.Error("store is not available", "request", f.item.Key, "error", err.Error())
 		e = &entry{RequestID: p.RequestID, Error: &Error{Code: wire.CodeUnavailable, Message: "try again", Retryable: true}}

@@ -43,10 +43,13 @@ const (
 	mostPostpone  = time.Minute
 )
 
-// postpone waits where a deployment may be under way: the router has accepted
-// what this version of the handlers cannot run. It costs no attempt, and ends
-// when it is clear that nothing will come.
-func (p *processor) postpone(it request.Item, why *Error) verdict {
+// outdated is why a request is postponed while a deployment may be under way: the
+// router has accepted what the handlers here cannot run.
+const outdated = "this version of the handlers cannot run it"
+
+// postpone waits where the handler could not be called. That costs no attempt,
+// and ends when it is clear that nothing will come.
+func (p *processor) postpone(it request.Item, reason string, why *Error) verdict {
 	now := time.Now()
 	since := now.UnixMilli()
 	if it.Failure != nil && it.Failure.Since > 0 {
@@ -58,7 +61,7 @@ func (p *processor) postpone(it request.Item, why *Error) verdict {
 	told := *why // it may be a value of the program
 	told.Retryable = true
 	v := verdict{state: request.Pending, err: &told, after: after, postponed: true, since: since}
-	v.text = fmt.Sprintf("this version of the handlers cannot run it: %s", why.Message)
+	v.text = reason + ": " + why.Message
 	if len(why.Details) > 0 {
 		v.text += fmt.Sprintf(" (%s: %s)", why.Details[0].Path, why.Details[0].Reason)
 	}

@@ -3,6 +3,7 @@ package streamer
 import (
 	"encoding/json"
 	"log/slog"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/streamer-go/streamer/runtime/wire"
@@ -24,6 +25,7 @@ const maxMessage = 4096
 // safe for concurrent use and must not be called after the handler has returned.
 type Task struct {
 	call    Call
+	dropped atomic.Bool // metadata was, and the log says so
 	owner   *owner
 	log     *slog.Logger
 	journal *journal
@@ -41,10 +43,10 @@ func (t *Task) IdempotencyKey() string { return t.owner.key }
 
 // Progress reports. It never blocks: reports that come faster than the action's
 // ProgressEvery are coalesced, and the last one is always sent. Metadata that
-// is no JSON object or too large is dropped, with a line in the log.
+// is no JSON object or too large is dropped; the log says so once.
 func (t *Task) Progress(p Progress) {
 	meta, err := metadata(p.Metadata)
-	if err != nil {
+	if err != nil && t.dropped.CompareAndSwap(false, true) {
 		t.log.Warn("progress metadata dropped", "request", t.owner.key, "error", err.Error())
 	}
 	t.owner.report(report{percentage: wire.Percentage(p.Percentage), message: cut(p.Message, maxMessage), metadata: meta})

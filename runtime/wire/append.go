@@ -106,6 +106,17 @@ func AppendComplete(dst []byte, id string, c Cursor, r Result) []byte {
 // is empty when the message had none that could be used. Of the details the
 // first MaxDetails are written.
 func AppendError(dst []byte, id string, e *Error, c *Cursor) []byte {
+	for most := min(len(e.Details), MaxDetails); ; most-- {
+		frame := appendError(dst, id, e, e.Details[:most], c)
+		if len(frame)-len(dst) <= MaxMessage || most == 0 {
+			return frame
+		}
+	}
+}
+
+// appendError is AppendError with those details. Escapes can make six bytes of one:
+// where so many of them do not fit into a message, fewer are told.
+func appendError(dst []byte, id string, e *Error, details []Detail, c *Cursor) []byte {
 	dst = append(dst, `{"type":"error"`...)
 	if id != "" {
 		dst = append(dst, `,"request_id":`...)
@@ -115,7 +126,7 @@ func AppendError(dst []byte, id string, e *Error, c *Cursor) []byte {
 	dst = AppendString(dst, clip(string(e.Code), maxCode))
 	dst = append(dst, `,"message":`...)
 	dst = AppendString(dst, clip(e.Message, maxErrorText))
-	for i, d := range e.Details[:min(len(e.Details), MaxDetails)] {
+	for i, d := range details {
 		if i == 0 {
 			dst = append(dst, `,"details":[`...)
 		} else {
@@ -127,7 +138,7 @@ func AppendError(dst []byte, id string, e *Error, c *Cursor) []byte {
 		dst = AppendString(dst, clip(d.Reason, maxErrorText))
 		dst = append(dst, '}')
 	}
-	if len(e.Details) > 0 {
+	if len(details) > 0 {
 		dst = append(dst, ']')
 	}
 	dst = append(dst, `,"retryable":`...)

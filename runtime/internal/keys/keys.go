@@ -6,6 +6,8 @@
 package keys
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"net/url"
@@ -74,8 +76,8 @@ func Input(nonce string) string { return "B#input#" + nonce }
 // Output is the range key of the output of the attempt with that epoch.
 func Output(epoch int64) string { return fmt.Sprintf("B#%d#output", epoch) }
 
-// Checkpoint is the range key of the n-th checkpoint that the owner of that
-// epoch stored.
+// Checkpoint is the range key of a checkpoint that the owner of that epoch
+// stored: the n-th of as many as it keeps.
 func Checkpoint(epoch, n int64) string { return fmt.Sprintf("B#%d#checkpoint#%d", epoch, n) }
 
 // Step is the range key of the result of a finished step.
@@ -124,9 +126,24 @@ func Rate(tenant string) string { return "#rate/" + tenant }
 
 // Object is the name of an object that belongs to a request, under the prefix of
 // how long it is kept.
-func Object(prefix, key, name string) string { return prefix + key + "/" + name }
+func Object(prefix, key, name string) string { return prefix + bounded(key) + "/" + name }
 
 // Upload is the name, under that prefix, of an object that a user may upload.
 func Upload(prefix, tenant, user, ref string) string {
-	return prefix + Owner(tenant, user) + "/" + encode(ref)
+	return prefix + bounded(Owner(tenant, user)) + "/" + encode(ref)
+}
+
+// maxInName is what of a key is part of an object's name as it is: a name may have
+// 1024 bytes, a key twice as many.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+const maxInName = 512
+
+// bounded is the key, or a digest of a long one: no key is like it, for those have
+// a slash behind their first part.
+func bounded(key string) string {
+	if len(key) <= maxInName {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return "--" + hex.EncodeToString(sum[:])
 }

@@ -67,6 +67,28 @@ func TestCreatedSortsByTime(t *testing.T) {
 	}
 }
 
+// Names of objects are apart as keys are, and never too long for S3.
+func TestObjectNames(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("ä", 128)
+	seen := map[string]string{}
+	for _, tenant := range append(nasty, long) {
+		for _, user := range append(nasty, long) {
+			names := []string{keys.Upload("u/", tenant, user, "ref")}
+			for _, id := range []string{"a", strings.Repeat("x", 128), long} {
+				names = append(names, keys.Object("b/1/", keys.Request(tenant, user, id), keys.Output(1)))
+			}
+			for n, name := range names {
+				who := fmt.Sprintf("%d of %q %q", n, tenant, user)
+				if other, taken := seen[name]; taken || len(name) > 1024 {
+					t.Fatalf("%s: %q has %d bytes, and is also that of %s", who, name, len(name), other)
+				}
+				seen[name] = who
+			}
+		}
+	}
+}
+
 func TestHistoryKeysDiffer(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
