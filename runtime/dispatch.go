@@ -3,6 +3,7 @@ package streamer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -187,38 +188,68 @@ func restart(it request.Item, now time.Time) time.Duration {
 	return 0
 }
 
+const (
+	// sweepMargin is what a sweep leaves of the function's time.
+	sweepMargin = 4 * time.Second
+	// sweepListing is what it leaves for looking at what it has listed.
+	sweepListing = 8 * time.Second
+)
+
+// errNoTime ends a sweep that is not through; the next one goes on.
+var errNoTime = errors.New("there is no time for more")
+
 // sweep looks at everything that is due: whatever hint was lost, here it is
 // found again.
 func (d *dispatcher) sweep(ctx context.Context) error {
-	before := time.Now().UnixMilli()
-	var mu sync.Mutex // guards failed
-	var failed error
-	each(make([]struct{}, c.DueShards), func(shard int) {
-		if err := d.sweepShard(ctx, keys.Shard(shard), before); err != nil {
-			mu.Lock()
-			failed = err
-			mu.Unlock()
+	now := time.Now().UnixMilli()
+	errs := make([]error, c.DueShards)
+	each(errs, func(shard int) { errs[shard] = d.sweepShard(ctx, keys.Shard(shard), now) })
+	early := 0
+	for i, err := range errs {
+		if errors.Is(err, errNoTime) {
+			errs[i], early = nil, early+1
 		}
-	})
-	return failed
+	}
+	if early > 0 {
+		d.log.Warn("more is due than a sweep has time for", "shards", early)
+	}
+	return errors.Join(errs...)
 }
 
-func (d *dispatcher) sweepShard(ctx context.Context, shard string, before int64) error {
-	for page := any(nil); ; {
-		due, next, err := d.store.Due(ctx, shard, before, page)
+// sweepShard lists what is due, which is cheap, and begins anywhere in it: the time
+// may be over before all is looked at, and it must not be the same part that is
+// not, for as long as starts are paused, say.
+func (d *dispatcher) sweepShard(ctx context.Context, shard string, now int64) error {
+	var pages [][]string
+	for next := any(nil); ; {
+		due, more, err := d.store.Due(ctx, shard, now, next)
 		if err != nil {
 			return err
 		}
-		each(due, func(i int) {
-			if _, _, err := d.advance(ctx, due[i], math.MaxInt64); err != nil {
-				d.log.Warn("advance", "request", due[i], "error", err.Error())
+		pages = append(pages, due)
+		if next = more; next == nil || !timeFor(ctx, sweepMargin+sweepListing) {
+			break
+		}
+	}
+	begin := int(share(shard, now, time.Duration(len(pages))))
+	for n := range pages {
+		if n > 0 && !timeFor(ctx, sweepMargin) {
+			return errNoTime
+		}
+		page := pages[(begin+n)%len(pages)]
+		each(page, func(i int) {
+			if _, _, err := d.advance(ctx, page[i], math.MaxInt64); err != nil {
+				d.log.Warn("advance", "request", page[i], "error", err.Error())
 			}
 		})
-		if next == nil {
-			return nil
-		}
-		page = next
 	}
+	return nil
+}
+
+// timeFor says whether that much is left of the function's time.
+func timeFor(ctx context.Context, d time.Duration) bool {
+	end, ok := ctx.Deadline()
+	return !ok || time.Until(end) > d
 }
 
 // advance reads a request and does what its state asks for, unless it is past

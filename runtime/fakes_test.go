@@ -31,7 +31,7 @@ type memory struct {
 	// fault is asked before each call: errDown refuses it, errLost carries it
 	// out and loses the reply.
 	fault func(call string) error
-	// hang, where set, is asked before fault and may hold a transition up.
+	// hang, where set, is asked before fault and may hold a call up.
 	hang func(ctx context.Context, call string) error
 	// watch, where set, is told of every try to put a blob.
 	watch func(name string, data []byte)
@@ -79,7 +79,12 @@ func (m *memory) Do(ctx context.Context, t request.Transition, key string, p req
 	return out, fault
 }
 
-func (m *memory) Get(_ context.Context, key string) (request.Item, bool, error) {
+func (m *memory) Get(ctx context.Context, key string) (request.Item, bool, error) {
+	if m.hang != nil {
+		if err := m.hang(ctx, "get"); err != nil {
+			return request.Item{}, false, err
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.failing("get"); err != nil {
@@ -90,8 +95,9 @@ func (m *memory) Get(_ context.Context, key string) (request.Item, bool, error) 
 }
 
 func (m *memory) item(key string) request.Item {
-	it, _, _ := m.Get(context.Background(), key)
-	return it
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return request.Decode(m.items[key])
 }
 
 // edit changes an item behind everybody's back.

@@ -1,6 +1,7 @@
 package streamer_test
 
 import (
+	"context"
 	"reflect"
 	"strings"
 	"testing"
@@ -49,6 +50,48 @@ func TestPaused(t *testing.T) {
 		}
 		if f := s.conns.of(wire.TypeComplete); len(f) != 2 {
 			t.Errorf("%+v", f)
+		}
+	})
+}
+
+// While more is due than a sweep has time for, and stays so, all of it is looked at
+// sooner or later: here two whose deadline has passed, among many that wait for the
+// end of a pause.
+func TestSweepWithoutTimeForAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t, handlers(), func(p *streamer.Parts) { p.Limits.Paused = true })
+		all := s.ask(60)
+		s.dispatch(s.offers(all...))
+		for _, key := range all {
+			s.store.edit(key, func(a request.Attrs) { a[c.AttrDueShard] = "03" })
+		}
+		late := []string{all[25], all[50]}
+		for _, key := range late {
+			s.store.edit(key, func(a request.Attrs) { a[c.AttrDeadline] = time.Now().UnixMilli() })
+		}
+		s.store.hang = func(_ context.Context, call string) error {
+			if call == "get" {
+				<-time.After(time.Second)
+			}
+			return nil
+		}
+		ended := func(key string) bool { return s.store.item(key).State == request.Failed }
+		sweeps := 0
+		for !ended(late[0]) || !ended(late[1]) {
+			<-time.After(time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+			began := time.Now()
+			if err := s.invoke(ctx, s.dispatcher, c.SweepEvent); err != nil || time.Since(began) > 12*time.Second {
+				t.Fatalf("%v after %s", err, time.Since(began))
+			}
+			cancel()
+			if sweeps++; sweeps > 30 {
+				t.Fatal("the two are not found")
+			}
+		}
+		if !strings.Contains(s.log.String(), "more is due than a sweep has time for") {
+			t.Error("the log does not say so")
 		}
 	})
 }

@@ -99,7 +99,9 @@ func (p *processor) claim(ctx context.Context, h work.Hint) (*owner, request.Ite
 		c.AttrDueAt: due.UnixMilli(), c.AttrBy: p.nonce(),
 	})
 	if err != nil || !out.OK {
-		if err == nil && h.Slot && over(out.Item, h.Epoch) {
+		// Nobody will work on it at that epoch; or the offer was taken back, by somebody
+		// who did not know of the slot.
+		if err == nil && h.Slot && (over(out.Item, h.Epoch) || out.Item.Waiting != "") {
 			p.release(ctx, h.Key, h.Epoch)
 		}
 		return nil, out.Item, err

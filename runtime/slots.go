@@ -226,10 +226,10 @@ func (d *dispatcher) handsOn(ctx context.Context, h work.Hint) {
 	}
 }
 
-// freed hands on the slot that a request needs for no epoch up to that one any
+// freed hands on the slots that a request needs for no epoch up to that one any
 // more, to what has waited longest, and whatever else is free. A message alone
 // may name no request. Handing on is one write: nobody comes in between, so that
-// newcomers do not pass by what waits.
+// newcomers do not pass by what waits. It can be repeated.
 func (d *dispatcher) freed(ctx context.Context, tenant, key string, epoch int64) error {
 	g := &d.gate
 	if g.concurrency == 0 {
@@ -239,40 +239,60 @@ func (d *dispatcher) freed(ctx context.Context, tenant, key string, epoch int64)
 	if err != nil {
 		return err
 	}
-	from := request.Slot{Holder: key, Epoch: epoch}
+	var back []request.Slot // more than one where two dispatchers started it at once
 	all = slices.DeleteFunc(all, func(s request.Slot) bool {
-		if s.Holder != key || key == "" || s.Epoch > epoch {
-			return false
+		over := s.Holder == key && key != "" && s.Epoch <= epoch
+		if over {
+			back = append(back, s)
 		}
-		from.Number, from.Until = s.Number, s.Until
-		return true
+		return over
 	})
-	_, free := g.living(all, time.Now())
+	held, free := g.living(all, time.Now())
 	left := free
-	if !g.paused && len(free) > 0 {
-		if left, err = d.handOn(ctx, tenant, free, from); err != nil {
-			return err
+	if !g.paused {
+		left, err = d.handOn(ctx, tenant, held, free, request.Slot{Holder: key, Epoch: epoch})
+	}
+	if err != nil { // it is repeated: until then no newcomer is to pass
+		return err
+	}
+	for _, s := range back {
+		if slices.Contains(free, s.Number) && !slices.Contains(left, s.Number) {
+			continue // somebody has it
 		}
+		s.Epoch = epoch
+		err = errors.Join(err, g.store.FreeSlot(ctx, tenant, s))
 	}
-	handed := slices.Contains(free, from.Number) && !slices.Contains(left, from.Number)
-	if from.Until == 0 || handed {
-		return nil
-	}
-	return g.store.FreeSlot(ctx, tenant, from)
+	return err
 }
 
 // handOn offers as much of what waits as there are slots, the oldest first, and
-// returns the slots that are left.
-func (d *dispatcher) handOn(ctx context.Context, tenant string, free []int, from request.Slot) ([]int, error) {
+// returns the slots that are left. What waits although it has a slot, because its
+// offer was lost between the two writes, comes before all else.
+func (d *dispatcher) handOn(ctx context.Context, tenant string, held map[string]request.Slot, free []int, from request.Slot) ([]int, error) {
 	waiting, err := d.gate.store.Waiting(ctx, tenant, handOnMost)
 	if err != nil {
 		return free, err
 	}
 	more, handed := len(waiting) == handOnMost, false
+	var mu sync.Mutex // guards err
+	resume := func(key string, number int, from request.Slot) (used bool) {
+		used, problem := d.resume(ctx, tenant, key, number, from)
+		mu.Lock()
+		defer mu.Unlock()
+		err = errors.Join(err, problem)
+		return used
+	}
+	waiting = slices.DeleteFunc(waiting, func(key string) bool {
+		s, own := held[key]
+		if own {
+			resume(key, s.Number, request.Slot{})
+		}
+		return own
+	})
 	for len(free) > 0 && len(waiting) > 0 {
 		n := min(len(free), len(waiting))
 		used := make([]bool, n)
-		each(used, func(i int) { used[i] = d.resume(ctx, tenant, waiting[i], free[i], from) })
+		each(used, func(i int) { used[i] = resume(waiting[i], free[i], from) })
 		var left []int
 		for i, u := range used {
 			if handed = handed || u; !u {
@@ -290,44 +310,37 @@ func (d *dispatcher) handOn(ctx context.Context, tenant string, free []int, from
 			d.log.Warn("wake", "tenant", tenant, "error", err.Error())
 		}
 	}
-	return free, nil
+	return free, err
 }
 
 // resume gives a waiting request the slot and offers it. It returns false when
-// the request does not wait any more, and the slot is still there.
-func (d *dispatcher) resume(ctx context.Context, tenant, key string, number int, from request.Slot) bool {
+// the request does not wait any more, and the slot is still there. After an error
+// the slot may be the request's: whoever looks next finds it waiting with one.
+func (d *dispatcher) resume(ctx context.Context, tenant, key string, number int, from request.Slot) (used bool, err error) {
 	it, found, err := d.store.Get(ctx, key)
 	if err != nil {
-		d.log.Warn("resume", "request", key, "error", err.Error())
-		return false
+		return false, err
 	}
 	now := time.Now()
 	it.RunAt = min(it.RunAt, now.UnixMilli())
 	// What is to end is the sweep's.
 	if next, _ := request.Advance(it, now); !found || next != request.Again || it.Waiting == "" {
-		return false
+		return false, nil
 	}
 	slot := request.Slot{Number: number, Holder: key, Epoch: it.Epoch, Until: now.Add(slotLife).Unix()}
 	taken, err := d.gate.store.TakeSlot(ctx, tenant, slot, from, now)
 	if err != nil || !taken {
-		if err != nil {
-			d.log.Warn("resume", "request", key, "error", err.Error())
-		}
-		return true
+		return true, err
 	}
 	out, err := d.store.Do(ctx, request.Offer, key, request.Attrs{
 		request.PEpoch: it.Epoch, request.PBeat: it.Beat, c.AttrDueAt: offerDue(it, now).UnixMilli(),
 	})
-	if err == nil && out.OK {
-		return true
+	if err != nil || out.OK {
+		return true, err
 	}
-	if err == nil { // it was offered meanwhile, or has ended
-		err = d.gate.store.FreeSlot(ctx, tenant, slot)
-	}
-	if err != nil {
-		d.log.Warn("resume", "request", key, "error", err.Error())
-	}
-	return err != nil // where it is not known, the slot expires
+	// It was offered meanwhile, or has ended.
+	err = d.gate.store.FreeSlot(ctx, tenant, slot)
+	return err != nil, err
 }
 
 // release says that a request needs its slot for no epoch up to that one any
