@@ -55,6 +55,11 @@ type queues struct{ service *sqs.Service }
 
 var _ eventsource.Queues = queues{}
 
+func (q queues) VisibilityTimeout(arn string) (time.Duration, bool) {
+	info, ok := q.service.Queue(arn)
+	return info.Spec.VisibilityTimeout, ok
+}
+
 func (q queues) ReceiveMessages(ctx context.Context, arn string, limit int, wait time.Duration) ([]eventsource.Message, error) {
 	got, err := q.service.ReceiveBatch(ctx, arn, limit, wait)
 	if err != nil {

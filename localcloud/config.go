@@ -36,16 +36,22 @@ type Config struct {
 	// Listen opens a listener: "aws" for Cloud.Endpoint, else the name of a
 	// WebSocket API. Default: a free port of 127.0.0.1.
 	Listen func(name string) (net.Listener, error)
-	// Log takes what functions write and what the cloud has to say of its own.
-	// It is called from many goroutines; nil throws lines away.
+	// Log takes what functions write, as their roles may write it to their log
+	// groups, and what the cloud has to say of its own. It is called from many
+	// goroutines; nil throws lines away.
 	Log func(Line)
 }
 
 // Line is one line of a log.
 type Line struct {
-	Source   string // lambda, gateway or scheduler
+	// Source is lambda for the log of a function: its output and Lambda's START,
+	// END and REPORT. All else is a problem that no function hears of: gateway,
+	// scheduler, or platform for one around a function, such as an event source
+	// that its role may not read any more, a record that does not reach its
+	// destination, or a log that its role may not write.
+	Source   string
 	Name     string // of the function, API or schedule
-	Instance string // of the function, "" otherwise
+	Instance string // of the function, for lambda; "" otherwise
 	Text     string
 }
 

@@ -69,12 +69,15 @@ func keysOf(in localcloud.Instance) localcloud.Credentials {
 
 const trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":["lambda.amazonaws.com","scheduler.amazonaws.com"]}}]}`
 
-// function makes a function with a role of the same name, whose policy allows
-// the actions on the resource.
+const mayLog = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+
+// function makes a function with a role of the same name, which may log, and
+// whose policy allows the actions on the resource.
 func function(t *testing.T, cloud *localcloud.Cloud, name, resource string, actions ...string) lambda.FunctionInfo {
 	t.Helper()
 	s := cloud.Services()
 	check(t, s.Roles.PutRole(name, trust))
+	check(t, s.Roles.AttachManaged(name, mayLog))
 	if len(actions) > 0 {
 		doc, err := json.Marshal(map[string]any{
 			"Version": "2012-10-17",

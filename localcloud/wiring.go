@@ -31,14 +31,19 @@ func (c *Cloud) wire(config Config) {
 		Authorizer: c.roles, Meter: c.meter, BaseURL: c.endpoint,
 	})
 	c.functions = lambda.New(lambda.Options{
-		Launcher:     c.launcher,
-		Authorizer:   c.roles,
-		Meter:        c.meter,
-		Dir:          config.Dir,
-		Credentials:  c.instanceCredentials,
-		Revoke:       c.roles.Revoke,
-		Environ:      c.environ(config),
+		Launcher:    c.launcher,
+		Authorizer:  c.roles,
+		Meter:       c.meter,
+		Dir:         config.Dir,
+		Credentials: c.instanceCredentials,
+		Revoke:      c.roles.Revoke,
+		Environ:     c.environ(config),
+		Assumable: func(role, functionARN string) error {
+			return c.roles.Assumable(role, "lambda.amazonaws.com", functionARN)
+		},
+		Changes:      c.roles.Changes,
 		Log:          functionLog(config.Log),
+		Problem:      func(function, line string) { log(Line{Source: "platform", Name: function, Text: line}) },
 		Concurrency:  config.Concurrency,
 		IdleAfter:    limits.InstanceIdle,
 		AsyncRetries: limits.AsyncRetries,

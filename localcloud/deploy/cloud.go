@@ -87,8 +87,6 @@ type roles interface {
 	DeletePolicy(role, name string) error
 	AttachManaged(role, arn string) error
 	DetachManaged(role, arn string) error
-	// Assumable returns an error that says why the service cannot assume the role.
-	Assumable(role, service string) error
 }
 
 // schedules are the EventBridge schedules.

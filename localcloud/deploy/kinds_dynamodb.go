@@ -54,7 +54,7 @@ func tableOutputs(info dynamodb.TableInfo) resource.PropertyMap {
 func tableSpec(r *reader) dynamodb.TableSpec {
 	spec := dynamodb.TableSpec{
 		Name: r.str("name"), Hash: r.str("hashKey"), Range: r.str("rangeKey"),
-		DeletionProtection: r.flag("deletionProtectionEnabled"),
+		DeletionProtection: r.flag("deletionProtectionEnabled"), Tags: r.texts("tags"),
 	}
 	r.require("hashKey", "attributes")
 	r.oneOf("billingMode", "PROVISIONED", "PAY_PER_REQUEST")

@@ -157,8 +157,9 @@ func integrationKind() *kind {
 			r.only("integrationMethod", "POST")
 			r.str("integrationUri")
 			r.integer("timeoutMilliseconds", 50, 29000)
+			r.only("contentHandlingStrategy", "CONVERT_TO_TEXT")
 			// A proxy integration passes messages through as they are.
-			r.ignore("description", "contentHandlingStrategy", "passthroughBehavior")
+			r.ignore("description", "passthroughBehavior")
 		},
 	}, func(g webSockets, api, id string, r *reader) (string, error) {
 		return g.PutIntegration(api, id, gateway.IntegrationSpec{
@@ -219,14 +220,15 @@ func stageKind() *kind {
 	token := "aws:apigatewayv2/stage:Stage"
 	return &kind{
 		token:    token,
-		naming:   naming{"name", 255},
+		naming:   naming{"name", 128}, // API Gateway takes no more, pulumi-aws would make 255
 		tagged:   true,
 		defaults: object(map[string]any{"autoDeploy": false}),
 		replaces: []string{"apiId", "name"},
 		check: func(r *reader) {
 			r.require("apiId")
 			r.str("apiId")
-			r.ignore("description", "accessLogSettings")
+			r.ignore("description")
+			r.refuse("accessLogSettings", "it writes no access logs")
 			if spec := stageSpec(r); spec.AutoDeploy && spec.DeploymentID != "" {
 				r.reject("autoDeploy", "excludes deploymentId")
 			}
@@ -263,14 +265,22 @@ func stageOutputs(info gateway.APIInfo, spec gateway.StageSpec) resource.Propert
 	})
 }
 
+const noExecutionLogs = "it writes no execution logs"
+
 func stageSpec(r *reader) gateway.StageSpec {
 	spec := gateway.StageSpec{
 		Name: r.str("name"), DeploymentID: r.str("deploymentId"), AutoDeploy: r.flag("autoDeploy"),
 		Variables: r.texts("stageVariables"), RouteThrottles: map[string]gateway.Throttle{},
 	}
 	throttle := func(s *reader) gateway.Throttle {
-		s.ignore("dataTraceEnabled", "detailedMetricsEnabled")
-		s.oneOf("loggingLevel", "OFF", "ERROR", "INFO")
+		s.ignore("detailedMetricsEnabled")
+		// On AWS both also need a role in the settings of the whole account.
+		if s.flag("dataTraceEnabled") {
+			s.reject("dataTraceEnabled", "is not supported by the local cloud: %s", noExecutionLogs)
+		}
+		if level := s.oneOf("loggingLevel", "OFF", "ERROR", "INFO"); level == "ERROR" || level == "INFO" {
+			s.reject("loggingLevel", "%s is not supported by the local cloud: %s", level, noExecutionLogs)
+		}
 		return gateway.Throttle{Rate: s.float("throttlingRateLimit"), Burst: s.integer("throttlingBurstLimit", 0, 1<<31-1)}
 	}
 	r.object("defaultRouteSettings", func(s *reader) { spec.Throttle = throttle(s) })

@@ -53,11 +53,17 @@ func roleKind() *kind {
 		},
 		create: func(o *operation) (string, resource.PropertyMap, error) {
 			spec := readRole(o.in)
-			if slices.Contains(o.cloud.Roles.Roles(), spec.name) {
-				return "", nil, fmt.Errorf("create role %s: EntityAlreadyExists: it exists already", spec.name)
-			}
-			if err := putRole(o.cloud.Roles, spec, roleSpec{}); err != nil {
-				return "", nil, errors.Join(err, absentRole(o.cloud.Roles.DeleteRole(spec.name)))
+			err := o.notes.create("role", spec.name, func() bool {
+				return slices.Contains(o.cloud.Roles.Roles(), spec.name)
+			}, fmt.Errorf("create role %s: EntityAlreadyExists: it exists already", spec.name), func() error {
+				err := putRole(o.cloud.Roles, spec, roleSpec{})
+				if err != nil {
+					err = errors.Join(err, absentRole(o.cloud.Roles.DeleteRole(spec.name)))
+				}
+				return err
+			})
+			if err != nil {
+				return "", nil, err
 			}
 			return spec.name, object(map[string]any{
 				"arn":        iam.RoleARN(spec.name),

@@ -19,9 +19,6 @@ func lambdaKinds() []*kind {
 func functionKind() *kind {
 	put := func(o *operation) (resource.PropertyMap, error) {
 		spec := functionSpec(o.in)
-		if err := o.cloud.Roles.Assumable(spec.RoleName, "lambda.amazonaws.com"); err != nil {
-			return nil, fmt.Errorf("put function %s: the role cannot be assumed by Lambda: %w", spec.Name, err)
-		}
 		if v, ok := o.in.value("code"); ok {
 			var err error
 			if spec.Zip, err = zipped(v.ArchiveValue(), o.dir); err != nil {
@@ -49,10 +46,14 @@ func functionKind() *kind {
 		check:    checkFunction,
 		create: func(o *operation) (string, resource.PropertyMap, error) {
 			name := o.in.str("name")
-			if _, ok := o.cloud.Functions.Function(name); ok {
-				return "", nil, fmt.Errorf("create function %s: ResourceConflictException: Function already exist: %s", name, name)
-			}
-			out, err := put(o)
+			var out resource.PropertyMap
+			err := o.notes.create("function", name, func() bool {
+				_, ok := o.cloud.Functions.Function(name)
+				return ok
+			}, fmt.Errorf("create function %s: ResourceConflictException: Function already exist: %s", name, name), func() (err error) {
+				out, err = put(o)
+				return err
+			})
 			return name, out, err
 		},
 		update: put,
@@ -107,8 +108,9 @@ func checkFunction(r *reader) {
 			r.reject(key, "is not supported by the local cloud")
 		}
 	}
-	// The content of code decides; a network or a key changes nothing locally.
-	r.ignore("sourceCodeHash", "description", "ephemeralStorage", "vpcConfig", "kmsKeyArn")
+	r.refuse("vpcConfig", "it has no networks, so nothing would show what a function cannot reach from one")
+	// The content of code decides; a key changes nothing locally.
+	r.ignore("sourceCodeHash", "description", "ephemeralStorage", "kmsKeyArn")
 	functionSpec(r)
 }
 

@@ -117,13 +117,6 @@ func mappingSpec(r *reader) lambda.MappingSpec {
 }
 
 func putMapping(o *operation, spec lambda.MappingSpec) (resource.PropertyMap, error) {
-	// Lambda refuses a queue whose messages would reappear while they are worked
-	// on (Lambda guide, "Configuring a queue to use with Lambda").
-	queue, isQueue := o.cloud.Queues.Queue(spec.SourceARN)
-	if fn, ok := o.cloud.Functions.Function(spec.Function); ok && isQueue && queue.Spec.VisibilityTimeout < fn.Spec.Timeout {
-		return nil, fmt.Errorf("put mapping of %s: Queue visibility timeout: %d seconds is less than Function timeout: %d seconds",
-			spec.SourceARN, int(queue.Spec.VisibilityTimeout.Seconds()), int(fn.Spec.Timeout.Seconds()))
-	}
 	info, err := o.cloud.Functions.PutMapping(spec)
 	if err != nil {
 		return nil, err

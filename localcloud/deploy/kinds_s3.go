@@ -61,10 +61,14 @@ func bucketKind() *kind {
 		},
 		create: func(o *operation) (string, resource.PropertyMap, error) {
 			spec := bucketSpec(o.in)
-			if _, taken := o.cloud.Buckets.Bucket(spec.Name); taken {
-				return "", nil, fmt.Errorf("create bucket %s: BucketAlreadyOwnedByYou: it exists already", spec.Name)
-			}
-			info, err := o.cloud.Buckets.PutBucket(spec)
+			var info s3.BucketInfo
+			err := o.notes.create("bucket", spec.Name, func() bool {
+				_, ok := o.cloud.Buckets.Bucket(spec.Name)
+				return ok
+			}, fmt.Errorf("create bucket %s: BucketAlreadyOwnedByYou: it exists already", spec.Name), func() (err error) {
+				info, err = o.cloud.Buckets.PutBucket(spec)
+				return err
+			})
 			return info.Name, bucketOutputs(info), err
 		},
 		update: func(o *operation) (resource.PropertyMap, error) {

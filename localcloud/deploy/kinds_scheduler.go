@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -25,8 +26,16 @@ func schedulerKinds() []*kind {
 		absent:   map[string]string{"namePrefix": prefixReason},
 		check:    func(r *reader) { scheduleSpec(r) },
 		create: func(o *operation) (string, resource.PropertyMap, error) {
-			out, err := put(o)
-			return o.in.str("groupName") + "/" + o.in.str("name"), out, err
+			name := o.in.str("name")
+			var out resource.PropertyMap
+			err := o.notes.create("schedule", name, func() bool {
+				_, ok := o.cloud.Schedules.Schedule(name)
+				return ok
+			}, fmt.Errorf("create schedule %s: ConflictException: the schedule already exists", name), func() (err error) {
+				out, err = put(o)
+				return err
+			})
+			return o.in.str("groupName") + "/" + name, out, err
 		},
 		update: put,
 		remove: func(o *operation) error {

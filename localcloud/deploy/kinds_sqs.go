@@ -26,7 +26,15 @@ func sqsKinds() []*kind {
 			absent:   map[string]string{"namePrefix": prefixReason},
 			check:    func(r *reader) { queueSpec(r) },
 			create: func(o *operation) (string, resource.PropertyMap, error) {
-				info, err := o.cloud.Queues.PutQueue(queueSpec(o.in))
+				spec := queueSpec(o.in)
+				var info sqs.QueueInfo
+				err := o.notes.create("queue", spec.Name, func() bool {
+					_, ok := o.cloud.Queues.Queue(sqs.QueueARN(spec.Name))
+					return ok
+				}, fmt.Errorf("create queue %s: QueueAlreadyExists: A queue already exists with the same name", spec.Name), func() (err error) {
+					info, err = o.cloud.Queues.PutQueue(spec)
+					return err
+				})
 				return info.URL, queueOutputs(info), err
 			},
 			update: updateQueue,

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -349,5 +350,23 @@ func TestAProgramsErrorIsReadAsItWasWritten(t *testing.T) {
 	var failed *deploy.Error
 	if !errors.As(err, &failed) || failed.Program != "the body says no" || err.Error() != "deploy: the body says no" {
 		t.Errorf("of a process %q", err)
+	}
+}
+
+// The tags of a table are those of the program's last run.
+func TestTableTags(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, tags := range []map[string]string{{"a": "1"}, {"b": "2"}, {}} {
+		f.up(func(ctx *pulumi.Context) error {
+			_, err := dynamodb.NewTable(ctx, "t", &dynamodb.TableArgs{
+				Name: pulumi.String("tagged"), HashKey: pulumi.String("pk"), Tags: pulumi.ToStringMap(tags),
+				Attributes: dynamodb.TableAttributeArray{dynamodb.TableAttributeArgs{Name: pulumi.String("pk"), Type: pulumi.String("S")}},
+			})
+			return err
+		})
+		if info, _ := f.cloud.Services().Tables.Table("tagged"); !maps.Equal(info.Spec.Tags, tags) {
+			t.Errorf("tags %v, want %v", info.Spec.Tags, tags)
+		}
 	}
 }

@@ -113,7 +113,7 @@ func barely(code pulumi.Archive) pulumi.RunFunc {
 		r := &registrar{ctx: ctx}
 		text := func(s string) pulumi.StringInput { return pulumi.String(s) }
 		table, queue, fn := &dynamodb.Table{}, &sqs.Queue{}, &lambda.Function{}
-		role, api, route := &iam.Role{}, &apigatewayv2.Api{}, &apigatewayv2.Route{}
+		role, policy, api, route := &iam.Role{}, &iam.RolePolicy{}, &apigatewayv2.Api{}, &apigatewayv2.Route{}
 		r.make("aws:dynamodb/table:Table", pulumi.Map{
 			"hashKey": text("pk"), "attributes": pulumi.Array{pulumi.Map{"name": text("pk"), "type": text("S")}},
 			"streamEnabled": pulumi.Bool(true), "streamViewType": text("NEW_IMAGE"),
@@ -130,7 +130,8 @@ func barely(code pulumi.Archive) pulumi.RunFunc {
 		}, &sqs.RedrivePolicy{})
 		r.make("aws:iam/role:Role", pulumi.Map{"assumeRolePolicy": text(trust)}, role)
 		r.make("aws:iam/rolePolicy:RolePolicy", pulumi.Map{"role": role.Name, "policy": pulumi.Sprintf(
-			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["sqs:*","dynamodb:*"],"Resource":["%s","%s"]}}`, queue.Arn, table.StreamArn)}, &iam.RolePolicy{})
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["sqs:*","dynamodb:*"],"Resource":["%s","%s"]}}`, queue.Arn, table.StreamArn)}, policy)
+		withRights := pulumi.DependsOn([]pulumi.Resource{policy})
 		r.make("aws:iam/rolePolicyAttachment:RolePolicyAttachment", pulumi.Map{
 			"role": role.Name, "policyArn": text("arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"),
 		}, &iam.RolePolicyAttachment{})
@@ -140,10 +141,10 @@ func barely(code pulumi.Archive) pulumi.RunFunc {
 		r.make("aws:lambda/permission:Permission", pulumi.Map{
 			"function": fn.Name, "action": text("lambda:InvokeFunction"), "principal": text("apigateway.amazonaws.com"),
 		}, &lambda.Permission{})
-		r.make("aws:lambda/eventSourceMapping:EventSourceMapping", pulumi.Map{"eventSourceArn": queue.Arn, "functionName": fn.Name}, &lambda.EventSourceMapping{})
+		r.make("aws:lambda/eventSourceMapping:EventSourceMapping", pulumi.Map{"eventSourceArn": queue.Arn, "functionName": fn.Name}, &lambda.EventSourceMapping{}, withRights)
 		r.make("aws:lambda/eventSourceMapping:EventSourceMapping", pulumi.Map{
 			"eventSourceArn": table.StreamArn, "functionName": fn.Name, "startingPosition": text("LATEST"),
-		}, &lambda.EventSourceMapping{})
+		}, &lambda.EventSourceMapping{}, withRights)
 		r.make("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig", pulumi.Map{"functionName": fn.Name}, &lambda.FunctionEventInvokeConfig{})
 		r.make("aws:lambda/functionRecursionConfig:FunctionRecursionConfig", pulumi.Map{"functionName": fn.Name, "recursiveLoop": text("Allow")}, &lambda.FunctionRecursionConfig{})
 		r.make("aws:apigatewayv2/api:Api", pulumi.Map{"protocolType": text("WEBSOCKET"), "routeSelectionExpression": text("$default")}, api)

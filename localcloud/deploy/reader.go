@@ -86,6 +86,13 @@ func (r *reader) ignore(keys ...string) {
 	}
 }
 
+// refuse rejects a property that is given, because it would have an effect.
+func (r *reader) refuse(key, why string) {
+	if r.given(key) {
+		r.reject(key, "is not supported by the local cloud: %s", why)
+	}
+}
+
 // only accepts a property whose one supported value is want.
 func (r *reader) only(key, want string) {
 	if v := r.str(key); v != "" && v != want {

@@ -2,12 +2,14 @@ package deploy_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/dynamodb"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lambda"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/scheduler"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 )
@@ -27,6 +29,10 @@ func TestRefusalsNamePropertyAndLine(t *testing.T) {
 	untyped := func(token string, inputs pulumi.Map) pulumi.RunFunc {
 		return func(ctx *pulumi.Context) error { return register(ctx, token, inputs) }
 	}
+	stageWith := func(inputs pulumi.Map) pulumi.RunFunc {
+		inputs["apiId"] = pulumi.String("a")
+		return untyped("aws:apigatewayv2/stage:Stage", inputs)
+	}
 	for name, tt := range map[string]struct {
 		body pulumi.RunFunc
 		want string // property: reason
@@ -43,6 +49,15 @@ func TestRefusalsNamePropertyAndLine(t *testing.T) {
 		"import":      {queue(nil, pulumi.Import(pulumi.ID("u"))), ": the import of existing resources is not supported by the local cloud"},
 		"nested key":  {tableWith(dynamodb.TableGlobalSecondaryIndexArgs{Name: pulumi.String("i"), HashKey: pulumi.String("nope"), ProjectionType: pulumi.String("ALL")}), `globalSecondaryIndexes[0].hashKey: names the attribute "nope", which is not declared in attributes`},
 		"nested enum": {tableWith(dynamodb.TableGlobalSecondaryIndexArgs{Name: pulumi.String("i"), HashKey: pulumi.String("pk"), ProjectionType: pulumi.String("SOME")}), `globalSecondaryIndexes[0].projectionType: must be one of ALL, KEYS_ONLY, INCLUDE, is "SOME"`},
+		"network": {untyped("aws:lambda/function:Function", pulumi.Map{
+			"role": pulumi.String("r"), "handler": pulumi.String("bootstrap"), "runtime": pulumi.String("provided.al2023"), "code": pulumi.NewFileArchive("."),
+			"vpcConfig": pulumi.Map{"subnetIds": pulumi.ToStringArray([]string{"subnet-1"})},
+		}), "vpcConfig: is not supported by the local cloud: it has no networks, so nothing would show what a function cannot reach from one"},
+		"access log":    {stageWith(pulumi.Map{"accessLogSettings": pulumi.Map{"destinationArn": pulumi.String("a"), "format": pulumi.String("f")}}), "accessLogSettings: is not supported by the local cloud: it writes no access logs"},
+		"execution log": {stageWith(pulumi.Map{"defaultRouteSettings": pulumi.Map{"loggingLevel": pulumi.String("INFO")}}), "defaultRouteSettings.loggingLevel: INFO is not supported by the local cloud: it writes no execution logs"},
+		"route's log":   {stageWith(pulumi.Map{"routeSettings": pulumi.Array{pulumi.Map{"routeKey": pulumi.String("$default"), "loggingLevel": pulumi.String("ERROR")}}}), "routeSettings[0].loggingLevel: ERROR is not supported by the local cloud: it writes no execution logs"},
+		"data trace":    {stageWith(pulumi.Map{"defaultRouteSettings": pulumi.Map{"dataTraceEnabled": pulumi.Bool(true)}}), "defaultRouteSettings.dataTraceEnabled: is not supported by the local cloud: it writes no execution logs"},
+		"binary":        {untyped("aws:apigatewayv2/integration:Integration", pulumi.Map{"apiId": pulumi.String("a"), "integrationType": pulumi.String("AWS_PROXY"), "integrationUri": pulumi.String("u"), "contentHandlingStrategy": pulumi.String("CONVERT_TO_BINARY")}), `contentHandlingStrategy: "CONVERT_TO_BINARY" is not supported by the local cloud, only "CONVERT_TO_TEXT" is`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +125,55 @@ func TestTheCloudsOwnRefusalNamesTheResource(t *testing.T) {
 	})
 	if len(err.Problems) != 1 || err.Problems[0].Name != "f" || !strings.Contains(err.Problems[0].Reason, "cannot be assumed by Lambda") {
 		t.Errorf("error = %v, want the function's role refused", err)
+	}
+}
+
+// Two resources of one name are refused, whichever is registered first: the
+// second would overwrite the first.
+func TestTwoOfOneNameAreRefused(t *testing.T) {
+	t.Parallel()
+	name := pulumi.String("twice")
+	for kind, tt := range map[string]struct {
+		code string
+		make func(ctx *pulumi.Context, resource string) error
+	}{
+		"queue": {"QueueAlreadyExists", func(ctx *pulumi.Context, resource string) error {
+			_, err := sqs.NewQueue(ctx, resource, &sqs.QueueArgs{Name: name})
+			return err
+		}},
+		"schedule": {"ConflictException", func(ctx *pulumi.Context, resource string) error {
+			role, err := iam.NewRole(ctx, resource, &iam.RoleArgs{AssumeRolePolicy: pulumi.String(trust)})
+			if err != nil {
+				return err
+			}
+			_, err = scheduler.NewSchedule(ctx, resource, &scheduler.ScheduleArgs{
+				Name: name, ScheduleExpression: pulumi.String("rate(1 hour)"), FlexibleTimeWindow: scheduler.ScheduleFlexibleTimeWindowArgs{Mode: pulumi.String("OFF")},
+				Target: scheduler.ScheduleTargetArgs{Arn: pulumi.String("arn:aws:lambda:us-east-1:000000000000:function:f"), RoleArn: role.Arn},
+			})
+			return err
+		}},
+		"role": {"EntityAlreadyExists", func(ctx *pulumi.Context, resource string) error {
+			_, err := iam.NewRole(ctx, resource, &iam.RoleArgs{Name: name, AssumeRolePolicy: pulumi.String(trust)})
+			return err
+		}},
+		"table": {"Table already exists", func(ctx *pulumi.Context, resource string) error {
+			_, err := dynamodb.NewTable(ctx, resource, &dynamodb.TableArgs{
+				Name: name, HashKey: pulumi.String("pk"),
+				Attributes: dynamodb.TableAttributeArray{dynamodb.TableAttributeArgs{Name: pulumi.String("pk"), Type: pulumi.String("S")}},
+			})
+			return err
+		}},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			err := f.refused(func(ctx *pulumi.Context) error {
+				return errors.Join(tt.make(ctx, "one"), tt.make(ctx, "other"))
+			})
+			if len(err.Problems) != 1 || !strings.Contains(err.Problems[0].Reason, tt.code) {
+				t.Errorf("error = %v, want one refusal with %s", err, tt.code)
+			}
+		})
 	}
 }
 

@@ -105,6 +105,18 @@ func otherCalls() []authorized {
 			_, err := c.db.DescribeTable(ctx, &sdk.DescribeTableInput{TableName: name})
 			return err
 		}},
+		{"ListTagsOfResource", itemsARN, func(ctx context.Context, c *cloud) error {
+			_, err := c.db.ListTagsOfResource(ctx, &sdk.ListTagsOfResourceInput{ResourceArn: aws.String(itemsARN)})
+			return err
+		}},
+		{"TagResource", itemsARN, func(ctx context.Context, c *cloud) error {
+			_, err := c.db.TagResource(ctx, &sdk.TagResourceInput{ResourceArn: aws.String(itemsARN), Tags: tags("a", "b")})
+			return err
+		}},
+		{"UntagResource", itemsARN, func(ctx context.Context, c *cloud) error {
+			_, err := c.db.UntagResource(ctx, &sdk.UntagResourceInput{ResourceArn: aws.String(itemsARN), TagKeys: []string{"a"}})
+			return err
+		}},
 		{"ListStreams", itemsARN + "/stream/*", func(ctx context.Context, c *cloud) error {
 			_, err := c.streams.ListStreams(ctx, &sdkstreams.ListStreamsInput{TableName: name})
 			return err

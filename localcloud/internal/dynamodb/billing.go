@@ -6,6 +6,11 @@ type throughput struct {
 	WriteCapacityUnits int
 }
 
+// checkClass checks a table's class, which is kept and described.
+func checkClass(class string) error {
+	return oneOf("tableClass", class, "STANDARD", "STANDARD_INFREQUENT_ACCESS")
+}
+
 // maxThroughput is the largest capacity that AWS takes as one.
 const maxThroughput = 1_000_000_000_000
 

@@ -11,6 +11,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+
+	"github.com/streamer-go/streamer/localcloud/internal/strictjson"
 )
 
 // maxBody is the largest request that DynamoDB reads.
@@ -35,14 +37,19 @@ func handle[In any](method func(s *Service, ctx context.Context, in *In) (any, e
 	}
 }
 
+// decode refuses what the request has no fields for. On AWS it may mean
+// something, and nothing is accepted here to be passed over.
 func decode(body []byte, in any) error {
-	err := json.Unmarshal(body, in)
-	if err == nil {
-		return nil
-	}
+	err := strictjson.Unmarshal(body, in)
 	var own *Error
-	if errors.As(err, &own) {
+	var unknown *strictjson.UnknownMember
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own):
 		return own
+	case errors.As(err, &unknown):
+		return validation("The member %s is not supported by the local cloud", unknown.Name)
 	}
 	return malformed(err)
 }
@@ -113,6 +120,10 @@ func tableOperation(name string) operation {
 		return handle((*Service).updateContinuousBackups)
 	case "ListTagsOfResource":
 		return handle((*Service).listTagsOfResource)
+	case "TagResource":
+		return handle((*Service).tagResource)
+	case "UntagResource":
+		return handle((*Service).untagResource)
 	}
 	return itemOperation(name)
 }

@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -144,7 +145,7 @@ func (t *table) info() TableInfo {
 		Name: t.spec.Name, ARN: t.arn, Created: t.created, Spec: t.spec,
 		ItemCount: t.items.count, SizeBytes: t.items.bytes,
 	}
-	info.Spec.Indexes = slices.Clone(t.spec.Indexes)
+	info.Spec.Indexes, info.Spec.Tags = slices.Clone(t.spec.Indexes), maps.Clone(t.spec.Tags)
 	if t.stream != nil {
 		info.StreamARN, info.StreamLabel = t.stream.arn, t.stream.label
 	}

@@ -14,6 +14,7 @@ type TableSpec struct {
 	Stream             string // view type such as NEW_IMAGE; "" for no stream
 	TTL                string // attribute of the time to live; "" for none
 	DeletionProtection bool
+	Tags               map[string]string
 }
 
 // IndexSpec is a secondary index, global unless Local. Projection is KEYS_ONLY,
@@ -28,6 +29,8 @@ type IndexSpec struct {
 	RangeType      string
 	Projection     string
 	Include        []string
+
+	throughput *throughput // of a call over the wire; nil: the table's
 }
 
 // TableInfo is what a table is.
@@ -90,7 +93,8 @@ type table struct {
 	stream     *stream // the enabled one, nil for none
 	ttl        ttl
 	throughput *throughput // nil for a table on demand
-	backups    bool        // point-in-time recovery is on; there is nothing to recover here
+	class      string      // "" as if STANDARD
+	backups    int         // days of point-in-time recovery, 0 when it is off; there is nothing to recover here
 }
 
 // index is a secondary index.

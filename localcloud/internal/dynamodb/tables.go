@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -18,8 +19,8 @@ func (s *Service) CreateTable(spec TableSpec) (TableInfo, error) {
 	return t.info(), nil
 }
 
-// UpdateTable brings an existing table to the spec: indexes, stream, TTL and
-// deletion protection. Keys cannot change. A stream whose view type changes is
+// UpdateTable brings an existing table to the spec: indexes, stream, TTL, tags
+// and deletion protection. Keys cannot change. A stream whose view type changes is
 // replaced by a new one, an index that changes is built anew.
 func (s *Service) UpdateTable(spec TableSpec) (TableInfo, error) {
 	s.mu.Lock()
@@ -43,7 +44,7 @@ func (s *Service) UpdateTable(spec TableSpec) (TableInfo, error) {
 		}
 	}
 	s.setTTL(t, spec.TTL)
-	t.spec.DeletionProtection = spec.DeletionProtection
+	t.spec.DeletionProtection, t.spec.Tags = spec.DeletionProtection, spec.Tags
 	return t.info(), nil
 }
 
@@ -102,6 +103,7 @@ func (t *table) setIndexes(specs []IndexSpec) {
 			ix = newIndex(spec, t.key)
 			ix.fill(t)
 		}
+		ix.spec.throughput = spec.throughput
 		indexes = append(indexes, ix)
 	}
 	t.indexes = indexes
@@ -154,7 +156,7 @@ func (spec TableSpec) normal() (TableSpec, error) {
 	if err := spec.checkIndexCounts(); err != nil {
 		return spec, err
 	}
-	spec.Indexes = slices.Clone(spec.Indexes)
+	spec.Indexes, spec.Tags = slices.Clone(spec.Indexes), maps.Clone(spec.Tags)
 	seen := map[string]bool{}
 	for i := range spec.Indexes {
 		ix := &spec.Indexes[i]

@@ -18,9 +18,10 @@ type projectionOutput struct {
 }
 
 type indexInput struct {
-	IndexName  string
-	KeySchema  []keyElement
-	Projection projectionOutput
+	IndexName             string
+	KeySchema             []keyElement
+	Projection            projectionOutput
+	ProvisionedThroughput *throughput
 }
 
 type streamSpecification struct {
@@ -38,6 +39,8 @@ type createInput struct {
 	DeletionProtectionEnabled bool
 	BillingMode               string
 	ProvisionedThroughput     *throughput
+	TableClass                string
+	Tags                      []tag
 }
 
 func (k key) schema() []keyElement {
@@ -110,6 +113,7 @@ func (in indexInput) spec(t *types) (IndexSpec, error) {
 	return IndexSpec{
 		Name: in.IndexName, Hash: hash, HashType: t.defined[hash], Range: sort, RangeType: t.defined[sort],
 		Projection: in.Projection.ProjectionType, Include: in.Projection.NonKeyAttributes,
+		throughput: in.ProvisionedThroughput,
 	}, nil
 }
 
@@ -118,6 +122,9 @@ func (in *createInput) spec() (TableSpec, error) {
 		return TableSpec{}, err
 	}
 	if err := checkBilling(in.BillingMode, in.ProvisionedThroughput); err != nil {
+		return TableSpec{}, err
+	}
+	if err := checkClass(in.TableClass); err != nil {
 		return TableSpec{}, err
 	}
 	hash, sort, err := keyNames(in.KeySchema)
@@ -131,6 +138,9 @@ func (in *createInput) spec() (TableSpec, error) {
 	spec := TableSpec{
 		Name: in.TableName, Hash: hash, HashType: t.defined[hash], Range: sort, RangeType: t.defined[sort],
 		DeletionProtection: in.DeletionProtectionEnabled,
+	}
+	if spec.Tags, err = withTags(nil, in.Tags); err != nil {
+		return spec, err
 	}
 	if spec.Indexes, err = in.indexes(t); err != nil {
 		return spec, err
@@ -162,6 +172,11 @@ func (in *createInput) indexes(t *types) ([]IndexSpec, error) {
 			return nil, err
 		}
 		spec.Local = i < len(in.LocalSecondaryIndexes)
+		if spec.throughput != nil {
+			if err := checkBilling(in.BillingMode, spec.throughput); err != nil {
+				return nil, err
+			}
+		}
 		out = append(out, spec)
 	}
 	return out, nil
@@ -170,6 +185,11 @@ func (in *createInput) indexes(t *types) ([]IndexSpec, error) {
 func (s *Service) createTable(ctx context.Context, in *createInput) (any, error) {
 	if err := s.authorize(ctx, "CreateTable", shortName(in.TableName), ""); err != nil {
 		return nil, err
+	}
+	if in.Tags != nil { // also for none: https://github.com/hashicorp/terraform-provider-aws/issues/10943
+		if err := s.authorize(ctx, "TagResource", shortName(in.TableName), ""); err != nil {
+			return nil, err
+		}
 	}
 	spec, err := in.spec()
 	if err != nil {
@@ -181,7 +201,7 @@ func (s *Service) createTable(ctx context.Context, in *createInput) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	t.throughput = in.ProvisionedThroughput
+	t.throughput, t.class = in.ProvisionedThroughput, in.TableClass
 	return map[string]any{"TableDescription": t.describe("CREATING")}, nil
 }
 
@@ -263,6 +283,9 @@ func (t *table) describe(status string) map[string]any {
 		"BillingModeSummary":        map[string]any{"BillingMode": mode},
 		"DeletionProtectionEnabled": t.spec.DeletionProtection,
 	}
+	if t.class != "" {
+		out["TableClassSummary"] = map[string]any{"TableClass": t.class}
+	}
 	if t.stream != nil {
 		out["LatestStreamArn"], out["LatestStreamLabel"] = t.stream.arn, t.stream.label
 		out["StreamSpecification"] = streamSpecification{true, t.stream.view}
@@ -278,7 +301,11 @@ func (t *table) describe(status string) map[string]any {
 			local = append(local, one)
 			continue
 		}
-		one["IndexStatus"], one["ProvisionedThroughput"] = status, t.throughput.describe()
+		units := t.throughput
+		if units != nil && ix.spec.throughput != nil {
+			units = ix.spec.throughput
+		}
+		one["IndexStatus"], one["ProvisionedThroughput"] = status, units.describe()
 		global = append(global, one)
 	}
 	if global != nil {
@@ -319,62 +346,4 @@ func (t *table) definitions() []attributeDefinition {
 		}
 	}
 	return out
-}
-
-func (s *Service) describeContinuousBackups(ctx context.Context, in *tableInput) (any, error) {
-	name := shortName(in.TableName)
-	if err := s.authorize(ctx, "DescribeContinuousBackups", name, ""); err != nil {
-		return nil, err
-	}
-	return s.continuousBackups(name, nil)
-}
-
-type continuousBackupsInput struct {
-	TableName                        string
-	PointInTimeRecoverySpecification struct{ PointInTimeRecoveryEnabled bool }
-}
-
-func (s *Service) updateContinuousBackups(ctx context.Context, in *continuousBackupsInput) (any, error) {
-	name := shortName(in.TableName)
-	if err := s.authorize(ctx, "UpdateContinuousBackups", name, ""); err != nil {
-		return nil, err
-	}
-	return s.continuousBackups(name, &in.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled)
-}
-
-// continuousBackups describes the setting, after changing it when asked to.
-func (s *Service) continuousBackups(name string, set *bool) (any, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.tables[name]
-	if t == nil {
-		return nil, refuse("TableNotFoundException", "Table not found: %s", name)
-	}
-	if set != nil {
-		t.backups = *set
-	}
-	status := "DISABLED"
-	if t.backups {
-		status = "ENABLED"
-	}
-	return map[string]any{"ContinuousBackupsDescription": map[string]any{
-		"ContinuousBackupsStatus":        "ENABLED",
-		"PointInTimeRecoveryDescription": map[string]any{"PointInTimeRecoveryStatus": status},
-	}}, nil
-}
-
-type tagsInput struct{ ResourceArn string }
-
-func (s *Service) listTagsOfResource(ctx context.Context, in *tagsInput) (any, error) {
-	if err := s.allow(ctx, "ListTagsOfResource", in.ResourceArn); err != nil {
-		return nil, err
-	}
-	name, ok := strings.CutPrefix(in.ResourceArn, tableARN(""))
-	if !ok {
-		return nil, invalidParameter("Invalid TableArn: Invalid ResourceArn provided as input %s", in.ResourceArn)
-	}
-	if _, ok := s.Table(name); !ok {
-		return nil, refuse("ResourceNotFoundException", "Requested resource not found: ResourcArn: %s not found", in.ResourceArn)
-	}
-	return map[string]any{"Tags": []string{}}, nil
 }

@@ -227,11 +227,12 @@ func TestSmallTableOperations(t *testing.T) {
 	t.Parallel()
 	c, ctx := newCloud(t, dynamodb.Options{}), t.Context()
 	info := c.table(t, hashTable("items"))
-	for _, on := range []bool{true, false} {
-		_, err := c.db.UpdateContinuousBackups(ctx, &sdk.UpdateContinuousBackupsInput{
-			TableName:                        aws.String("items"),
-			PointInTimeRecoverySpecification: &types.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: &on},
-		})
+	for _, days := range []int32{35, 7, 0} {
+		set := &types.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: aws.Bool(days > 0)}
+		if days == 7 { // 35 are the default
+			set.RecoveryPeriodInDays = &days
+		}
+		_, err := c.db.UpdateContinuousBackups(ctx, &sdk.UpdateContinuousBackupsInput{TableName: aws.String("items"), PointInTimeRecoverySpecification: set})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,9 +240,9 @@ func TestSmallTableOperations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		status := out.ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus
-		if (status == types.PointInTimeRecoveryStatusEnabled) != on {
-			t.Errorf("recovery is %s after it was set to %v", status, on)
+		got := out.ContinuousBackupsDescription.PointInTimeRecoveryDescription
+		if (got.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled) != (days > 0) || aws.ToInt32(got.RecoveryPeriodInDays) != days {
+			t.Errorf("recovery is %+v after it was set to %d days", got, days)
 		}
 	}
 	if _, err := c.db.ListTagsOfResource(ctx, &sdk.ListTagsOfResourceInput{ResourceArn: &info.ARN}); err != nil {

@@ -11,12 +11,16 @@ type updateTableInput struct {
 	GlobalSecondaryIndexUpdates []struct {
 		Create *indexInput
 		Delete *struct{ IndexName string }
-		Update *struct{ IndexName string }
+		Update *struct {
+			IndexName             string
+			ProvisionedThroughput *throughput
+		}
 	}
 	StreamSpecification       *streamSpecification
 	DeletionProtectionEnabled *bool
 	BillingMode               string
 	ProvisionedThroughput     *throughput
+	TableClass                string
 }
 
 func (s *Service) updateTable(ctx context.Context, in *updateTableInput) (any, error) {
@@ -33,10 +37,13 @@ func (s *Service) updateTable(ctx context.Context, in *updateTableInput) (any, e
 	if t == nil {
 		return nil, tableNotFound(name)
 	}
-	if in.StreamSpecification == nil && in.DeletionProtectionEnabled == nil && in.BillingMode == "" && in.ProvisionedThroughput == nil && len(in.GlobalSecondaryIndexUpdates) == 0 {
+	if in.StreamSpecification == nil && in.DeletionProtectionEnabled == nil && in.BillingMode == "" && in.ProvisionedThroughput == nil && in.TableClass == "" && len(in.GlobalSecondaryIndexUpdates) == 0 {
 		return nil, validation("At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required")
 	}
 	if err := in.checkBilling(t); err != nil {
+		return nil, err
+	}
+	if err := checkClass(in.TableClass); err != nil {
 		return nil, err
 	}
 	indexes, err := in.indexes(t)
@@ -52,6 +59,9 @@ func (s *Service) updateTable(ctx context.Context, in *updateTableInput) (any, e
 		t.throughput = nil
 	case in.ProvisionedThroughput != nil:
 		t.throughput = in.ProvisionedThroughput
+	}
+	if in.TableClass != "" {
+		t.class = in.TableClass
 	}
 	if in.DeletionProtectionEnabled != nil {
 		t.spec.DeletionProtection = *in.DeletionProtectionEnabled
@@ -76,6 +86,19 @@ func (in *updateTableInput) checkBilling(t *table) error {
 	return checkBilling(mode, units)
 }
 
+// checkIndexBilling checks the capacity of an index, which fits the table's way
+// of paying after the update.
+func (in *updateTableInput) checkIndexBilling(t *table, spec IndexSpec) error {
+	if spec.throughput == nil {
+		return nil
+	}
+	mode := in.BillingMode
+	if mode == "" && t.throughput == nil && in.ProvisionedThroughput == nil {
+		mode = "PAY_PER_REQUEST"
+	}
+	return checkBilling(mode, spec.throughput)
+}
+
 // indexes are the table's indexes after the update.
 func (in *updateTableInput) indexes(t *table) ([]IndexSpec, error) {
 	if len(in.GlobalSecondaryIndexUpdates) > 1 {
@@ -92,6 +115,9 @@ func (in *updateTableInput) indexes(t *table) ([]IndexSpec, error) {
 			if err != nil {
 				return nil, err
 			}
+			if err := in.checkIndexBilling(t, spec); err != nil {
+				return nil, err
+			}
 			specs = append(specs, spec)
 		case change.Delete != nil:
 			i := slices.IndexFunc(specs, func(s IndexSpec) bool { return !s.Local && s.Name == change.Delete.IndexName })
@@ -99,6 +125,18 @@ func (in *updateTableInput) indexes(t *table) ([]IndexSpec, error) {
 				return nil, refuse("ResourceNotFoundException", "Requested resource not found")
 			}
 			specs = slices.Delete(specs, i, i+1)
+		case change.Update != nil:
+			i := slices.IndexFunc(specs, func(s IndexSpec) bool { return !s.Local && s.Name == change.Update.IndexName })
+			if i < 0 {
+				return nil, refuse("ResourceNotFoundException", "Requested resource not found")
+			}
+			if change.Update.ProvisionedThroughput == nil {
+				return nil, validation("One or more parameter values were invalid: nothing is to be updated of index %s", change.Update.IndexName)
+			}
+			specs[i].throughput = change.Update.ProvisionedThroughput
+			if err := in.checkIndexBilling(t, specs[i]); err != nil {
+				return nil, err
+			}
 		}
 	}
 	after := t.spec

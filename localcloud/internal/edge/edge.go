@@ -91,15 +91,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	to.handler.ServeHTTP(w, r)
 }
 
-// find tells the services apart: by the target of JSON 1.0, else by the path.
+// find tells the services apart: by the target of JSON 1.0, else by the path, or
+// by what the request is signed for: Lambda names what it does not have.
 func (h *Handler) find(r *http.Request) (to route, ok bool) {
 	prefix, _, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	signedFor, _ := iam.ServiceOf(r)
 	switch {
 	case prefix == "DynamoDB_20120810" || prefix == "DynamoDBStreams_20120810":
 		to = route{handler: h.opts.DynamoDB, scope: "dynamodb"}
 	case prefix == "AmazonSQS":
 		to = route{handler: h.opts.SQS, scope: "sqs"}
-	case prefix == "" && lambdaPath(r.URL.Path):
+	case prefix == "" && (lambdaPath(r.URL.Path) || signedFor == "lambda"):
 		to = route{handler: h.opts.Lambda, scope: "lambda", rest: true}
 	}
 	return to, to.handler != nil

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
@@ -124,13 +125,17 @@ func TestRoutes(t *testing.T) {
 				_, err := lambda.NewFromConfig(config).Invoke(ctx, &lambda.InvokeInput{FunctionName: aws.String("arn:aws:lambda:us-east-1:000000000000:function:f"), Payload: []byte(`{"a":1}`)})
 				return err
 			}, "lambda", "", "/2015-03-31/functions/arn:aws:lambda:us-east-1:000000000000:function:f/invocations"},
+			"what Lambda has besides": {func(ctx context.Context) error {
+				_, err := lambda.NewFromConfig(config).PublishLayerVersion(ctx, &lambda.PublishLayerVersionInput{LayerName: aws.String("l"), Content: &lambdatypes.LayerVersionContentInput{}})
+				return err
+			}, "lambda", "", "/2018-10-31/layers/l/versions"},
 		} {
 			check(t, tc.call(t.Context()))
 			got := <-b.got
 			if got.service != tc.service || got.target != tc.target || got.path != tc.path || got.caller != account.AssumedRole("worker", "i-1") {
 				t.Errorf("%s: %+v", name, got)
 			}
-			if got.service == "lambda" && got.body != `{"a":1}` {
+			if name == "functions" && got.body != `{"a":1}` {
 				t.Errorf("body %q", got.body)
 			}
 		}

@@ -73,8 +73,12 @@ func streamEvent(batch []record) []byte {
 	return b.Bytes()
 }
 
-// errItems is a batch whose function named items that failed.
-var errItems = errors.New("function reported batch item failures")
+var (
+	// errItems is a batch whose function named items that failed.
+	errItems = errors.New("function reported batch item failures")
+	// errNoItems is one whose function named what is no item: all of it failed.
+	errNoItems = errors.New("function reported batch item failures that name no item of the batch")
+)
 
 // judge reads a result: done is how many records at the front are processed,
 // partial whether the function itself said so; failed is nil for success.
@@ -99,12 +103,12 @@ func (mp *mapping) judge(batch []record, res Result) (done int, partial bool, fa
 			}
 		}
 		if at < 0 {
-			return 0, false, errItems // an unknown identifier fails the whole batch
+			return 0, false, errNoItems
 		}
 		lowest = min(lowest, at)
 	}
 	if !ok {
-		return 0, false, errItems
+		return 0, false, errNoItems
 	}
 	return lowest, true, errItems
 }

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	maxFilters = 10
+	maxFilters = 5    // by default; AWS gives up to 10 on request
 	maxPattern = 4096 // characters
 )
 

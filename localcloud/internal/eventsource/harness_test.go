@@ -83,7 +83,7 @@ type world struct {
 	mu    sync.Mutex
 	calls []string // "<seconds> seq,seq,…"
 	sent  []string
-	logs  []string
+	logs  []string // problems
 }
 
 type invocation struct {
@@ -127,7 +127,7 @@ func newWorld(auth account.Authorizer, answer func(invocation) (eventsource.Resu
 			w.sent = append(w.sent, body)
 			return nil
 		},
-		Log: func(_, line string) {
+		Problem: func(_, line string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.logs = append(w.logs, line)

@@ -1,16 +1,15 @@
 package eventsource_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/streamer-go/streamer/localcloud/internal/account"
 	"github.com/streamer-go/streamer/localcloud/internal/eventsource"
 )
 
@@ -56,55 +55,6 @@ func TestStreamParallelization(t *testing.T) {
 		pass(time.Hour)
 		if fmt.Sprint(order) != fmt.Sprint(wantOrder) {
 			t.Errorf("order %v, want %v", order, wantOrder)
-		}
-	})
-}
-
-type deny struct {
-	mu     sync.Mutex
-	denied bool
-	asked  map[string]string
-}
-
-func (d *deny) Authorize(ctx context.Context, action, resource string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	c, _ := account.CallerFrom(ctx)
-	d.asked[action] = c.Role + " " + resource
-	if d.denied {
-		return &account.Denied{Caller: c, Action: action, Resource: resource}
-	}
-	return nil
-}
-
-func TestStreamWithoutRights(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		d := &deny{denied: true, asked: map[string]string{}}
-		w := newWorld(d, ok)
-		defer w.Close()
-		w.put(t, streamSpec())
-		w.stream.put("a", "INSERT", `{}`)
-		synctest.Wait()
-		if info, _ := w.Mapping("m"); !strings.Contains(info.LastResult, "dynamodb:DescribeStream") || len(w.seen()) != 0 {
-			t.Fatalf("%+v, invoked %v", info, w.seen())
-		}
-		if len(w.logs) != 1 {
-			t.Fatalf("logs %q", w.logs)
-		}
-		d.mu.Lock()
-		d.denied = false
-		d.mu.Unlock()
-		pass(time.Minute)
-		if len(w.seen()) != 1 {
-			t.Fatalf("invoked %v after the right was given", w.seen())
-		}
-		for action, want := range map[string]string{
-			"dynamodb:GetRecords": "role " + streamARN, "dynamodb:DescribeStream": "role " + streamARN, "dynamodb:GetShardIterator": "role " + streamARN,
-			"dynamodb:ListStreams": "role arn:aws:dynamodb:us-east-1:000000000000:table/T/stream/*",
-		} {
-			if d.asked[action] != want {
-				t.Errorf("%s asked as %q, want %q", action, d.asked[action], want)
-			}
 		}
 	})
 }
@@ -164,6 +114,7 @@ func TestPutRefuses(t *testing.T) {
 		{"age", func(s *eventsource.Spec) { s.MaxAge = time.Second }, "record age"},
 		{"destination", func(s *eventsource.Spec) { s.OnFailureARN = "arn:aws:sns:x" }, "failure destination"},
 		{"queue", func(s *eventsource.Spec) { s.SourceARN = queueARN; s.StartingPosition = "" }, "no such service"},
+		{"filters", func(s *eventsource.Spec) { s.Filters = slices.Repeat([]string{`{"a":[1]}`}, 6) }, "want at most 5"},
 	} {
 		_, err := w.Put(streamSpec(tc.change))
 		var bad *eventsource.Invalid

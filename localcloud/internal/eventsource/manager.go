@@ -28,8 +28,9 @@ type Options struct {
 	// RetryMin and RetryMax bound the wait, which doubles, before a failed batch
 	// or poll is tried again. Defaults 1 s and 1 minute.
 	RetryMin, RetryMax time.Duration
-	// Log takes a line about a mapping. nil: none are made.
-	Log func(function, line string)
+	// Problem takes what is wrong with a mapping, of which its function does not
+	// hear. nil: none is told.
+	Problem func(function, line string)
 }
 
 // Manager runs the mappings of an account.
@@ -71,8 +72,9 @@ func (m *Manager) Close() {
 }
 
 // Put creates a mapping, or changes the one with the same ID, which then goes
-// on where it was. A stream mapping at LATEST sees every record written after
-// Put returned. Errors: *Invalid, *Conflict.
+// on where it was. The function's role must have the rights to source and
+// failure destination, and both must be there. A stream mapping at LATEST sees
+// every record written after Put returned. Errors: *Invalid, *Conflict.
 func (m *Manager) Put(spec Spec) (Info, error) {
 	spec, err := spec.normalise()
 	if err != nil {
@@ -104,15 +106,19 @@ func (m *Manager) Put(spec Spec) (Info, error) {
 	if err := m.checkDuplicate(spec); err != nil {
 		return Info{}, err
 	}
+	if err := m.check(spec, fn); err != nil {
+		return Info{}, err
+	}
 	mp := m.mappings[spec.ID]
 	if mp == nil {
 		mp = &mapping{manager: m, lastResult: "No records processed"}
-	} else {
-		mp.stop()
 	}
-	if err := mp.configure(spec, fn, filters); err != nil {
+	reader, err := m.open(mp, spec, fn)
+	if err != nil {
 		return Info{}, err
 	}
+	mp.stop()
+	mp.configure(spec, fn, filters, reader)
 	m.mappings[spec.ID] = mp
 	if spec.Enabled {
 		mp.start()

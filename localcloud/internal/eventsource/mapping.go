@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +19,7 @@ type mapping struct {
 	filters  []filter
 	modified time.Time
 
-	reader  StreamReader // nil until the stream could be opened
+	reader  StreamReader // of a stream, nil for a queue
 	backlog []record     // read but not processed, from before a stop
 
 	cancel context.CancelFunc // nil when stopped
@@ -30,45 +29,15 @@ type mapping struct {
 	lastResult string
 }
 
-// configure takes over a specification while the mapping is stopped. What has
-// been read from a stream stays when the source stays.
-func (mp *mapping) configure(spec Spec, fn Function, filters []filter) error {
+// configure takes over a specification while the mapping is stopped. reader is
+// that of another stream than before, nil when the source stays: then what has
+// been read stays too.
+func (mp *mapping) configure(spec Spec, fn Function, filters []filter, reader StreamReader) {
 	if mp.spec.SourceARN != spec.SourceARN {
 		mp.closeReader()
-		mp.backlog = nil
+		mp.reader, mp.backlog = reader, nil
 	}
 	mp.spec, mp.fn, mp.filters, mp.modified = spec, fn, filters, time.Now()
-	if !spec.stream() || mp.reader != nil {
-		return nil
-	}
-	err := mp.open(mp.manager.ctx)
-	var denied *account.Denied
-	if err == nil || errors.As(err, &denied) {
-		// Without the right to read, the mapping exists and reports it: rights
-		// may arrive after the mapping.
-		return nil
-	}
-	return err
-}
-
-// open opens the stream with the role's rights.
-func (mp *mapping) open(ctx context.Context) error {
-	ctx = mp.asRole(ctx)
-	for _, action := range []string{"dynamodb:DescribeStream", "dynamodb:ListStreams", "dynamodb:GetShardIterator", "dynamodb:GetRecords"} {
-		if err := mp.authorize(ctx, action); err != nil {
-			return err
-		}
-	}
-	r, err := mp.manager.opts.Streams.OpenStream(ctx, mp.spec.SourceARN, mp.spec.StartingPosition)
-	if err != nil {
-		var denied *account.Denied
-		if errors.As(err, &denied) {
-			return err
-		}
-		return invalid("Stream not found: %s", mp.spec.SourceARN)
-	}
-	mp.reader = r
-	return nil
 }
 
 func (mp *mapping) closeReader() {
@@ -108,20 +77,11 @@ func (mp *mapping) asRole(ctx context.Context) context.Context {
 }
 
 func (mp *mapping) authorize(ctx context.Context, action string) error {
-	if mp.manager.opts.Authorizer == nil {
-		return nil
-	}
-	resource := mp.spec.SourceARN
-	if action == "dynamodb:ListStreams" {
-		// Lists the streams of a table: arn:…:table/T/stream/*.
-		if i := strings.LastIndex(resource, "/"); i >= 0 {
-			resource = resource[:i] + "/*"
-		}
-	}
-	return mp.manager.opts.Authorizer.Authorize(ctx, action, resource)
+	return mp.manager.authorize(ctx, action, mp.spec.SourceARN)
 }
 
-// report keeps what happened last, and logs it when it is a new problem.
+// report keeps what happened last, and tells it when it is a new problem. That
+// some of a batch failed is none: the function itself has said so.
 func (mp *mapping) report(err error) {
 	text := "OK"
 	if err != nil {
@@ -131,14 +91,14 @@ func (mp *mapping) report(err error) {
 	changed := mp.lastResult != text
 	mp.lastResult = text
 	mp.result.Unlock()
-	if changed && err != nil {
+	if changed && err != nil && !errors.Is(err, errItems) {
 		mp.log(text)
 	}
 }
 
 func (mp *mapping) log(text string) {
-	if mp.manager.opts.Log != nil {
-		mp.manager.opts.Log(mp.fn.Name, fmt.Sprintf("event source mapping %s of %s: %s", mp.spec.ID, mp.spec.SourceARN, text))
+	if mp.manager.opts.Problem != nil {
+		mp.manager.opts.Problem(mp.fn.Name, fmt.Sprintf("event source mapping %s of %s: %s", mp.spec.ID, mp.spec.SourceARN, text))
 	}
 }
 

@@ -57,8 +57,8 @@ func (mp *mapping) runQueue(ctx context.Context) {
 // receive waits for a batch: full, or what there is when the window is over.
 func (mp *mapping) receive(ctx context.Context) ([]Message, error) {
 	ctx = mp.asRole(ctx)
-	for _, action := range []string{"sqs:ReceiveMessage", "sqs:GetQueueAttributes", "sqs:DeleteMessage"} {
-		if err := mp.authorize(ctx, action); err != nil {
+	for _, call := range queueCalls {
+		if err := mp.authorize(ctx, "sqs:"+call); err != nil {
 			return nil, err
 		}
 	}
@@ -195,7 +195,7 @@ func (mp *mapping) failedMessages(batch []Message, res Result) (map[string]bool,
 	}
 	ids, ok := itemFailures(res.Payload)
 	if !ok {
-		return all(errItems)
+		return all(errNoItems)
 	}
 	known := map[string]bool{}
 	for _, m := range batch {
@@ -203,7 +203,7 @@ func (mp *mapping) failedMessages(batch []Message, res Result) (map[string]bool,
 	}
 	for _, id := range ids {
 		if !known[id] {
-			return all(errItems)
+			return all(errNoItems)
 		}
 		failed[id] = true
 	}

@@ -48,6 +48,10 @@ func (q *queue) put(bodies ...string) {
 	}
 }
 
+func (q *queue) VisibilityTimeout(arn string) (time.Duration, bool) {
+	return 30 * time.Second, arn == sourceQueue
+}
+
 func (q *queue) ReceiveMessages(ctx context.Context, _ string, max int, wait time.Duration) ([]eventsource.Message, error) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

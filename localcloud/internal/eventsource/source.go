@@ -31,6 +31,8 @@ type Record struct {
 // Queues receives from SQS queues. The context carries the caller that the
 // mapping acts as.
 type Queues interface {
+	// VisibilityTimeout tells that of a queue; ok is false when there is no such queue.
+	VisibilityTimeout(queueARN string) (timeout time.Duration, ok bool)
 	// ReceiveMessages waits up to wait for messages and returns at most max (1 to 10) of them.
 	ReceiveMessages(ctx context.Context, queueARN string, max int, wait time.Duration) ([]Message, error)
 	// DeleteMessages deletes by receipt handle.
@@ -58,6 +60,7 @@ type Attribute struct {
 // Function is what a mapping must know of its function.
 type Function struct {
 	Name, ARN, Role string
+	Timeout         time.Duration
 }
 
 // Result is how an invocation ended.

@@ -103,11 +103,6 @@ func (mp *mapping) runStream(ctx context.Context) {
 
 // read returns the next records that pass the filters.
 func (mp *mapping) read(ctx context.Context) ([]record, error) {
-	if mp.reader == nil {
-		if err := mp.open(ctx); err != nil {
-			return nil, err
-		}
-	}
 	ctx = mp.asRole(ctx)
 	if err := mp.authorize(ctx, "dynamodb:GetRecords"); err != nil {
 		return nil, err

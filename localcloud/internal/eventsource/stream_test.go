@@ -160,6 +160,10 @@ func TestStreamItemFailures(t *testing.T) {
 				w.put(t, streamSpec(func(s *eventsource.Spec) { s.ReportItemFailures = true }))
 				pass(time.Minute)
 				want(t, w.seen(), tc.want...)
+				// Of what failed the function knows, but not that it named none of it.
+				if told := len(w.logs) > 0; told != (len(tc.want) > 1 && tc.name != "lowest counts") {
+					t.Errorf("problems %q", w.logs)
+				}
 			})
 		})
 	}
@@ -181,6 +185,9 @@ func TestStreamItemFailuresGivenUp(t *testing.T) {
 		want(t, w.seen(), "0 001,002,003", "1 002,003")
 		if len(w.sent) != 1 || !strings.Contains(w.sent[0], `"functionError":null`) || !strings.Contains(w.sent[0], `"batchSize":2`) {
 			t.Fatalf("sent %q", w.sent)
+		}
+		if len(w.logs) != 1 || !strings.Contains(w.logs[0], "gave up 002 to 003: RetryAttemptsExhausted") {
+			t.Fatalf("problems %q", w.logs)
 		}
 	})
 }

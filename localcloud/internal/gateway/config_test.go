@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,6 +62,34 @@ func TestAutoDeployServesChangesAtOnce(t *testing.T) {
 		if got := hear(t, ws); got != `{"action":"join"}` {
 			t.Errorf("heard %s", got)
 		}
+	})
+}
+
+// A stage without a deployment lets nobody in: there is no authorizer to ask.
+func TestStageWithoutDeployment(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := start(t, plan{})
+		bare := gateway.StageSpec{Name: "bare"}
+		dial := func(stage gateway.StageSpec, want int) {
+			t.Helper()
+			if err := c.svc.PutStage(c.api.ID, stage); err != nil {
+				t.Fatal(err)
+			}
+			ws, resp, _ := c.dial("/bare", nil)
+			if resp == nil || resp.StatusCode != want {
+				t.Errorf("%+v: response %v, want %d", stage, resp, want)
+			}
+			if ws != nil {
+				ws.CloseNow()
+			}
+		}
+		dial(bare, 403)
+		if calls := c.invoked("connect"); len(calls) != 0 || !strings.Contains(c.logged(), "stage bare has no deployment") {
+			t.Errorf("$connect was invoked %d times, logged %s", len(calls), c.logged())
+		}
+		dial(gateway.StageSpec{Name: "bare", DeploymentID: c.deploy()}, 101)
+		dial(bare, 403)
+		dial(gateway.StageSpec{Name: "bare", AutoDeploy: true}, 101)
 	})
 }
 
@@ -126,7 +155,11 @@ func TestConfigurationErrors(t *testing.T) {
 			"deployment without routes":     {only(s.PutDeployment(empty, "")), gateway.ErrInvalid},
 			"deployment in use":             {s.DeleteDeployment(api, c.deploy()), gateway.ErrConflict},
 			"stage, no such deployment":     {s.PutStage(api, gateway.StageSpec{Name: "x", DeploymentID: "none"}), gateway.ErrNotFound},
-			"stage, name":                   {s.PutStage(api, gateway.StageSpec{Name: "a/b"}), gateway.ErrInvalid},
+			"stage, slash":                  {s.PutStage(api, gateway.StageSpec{Name: "a/b"}), gateway.ErrInvalid},
+			"stage, of HTTP APIs":           {s.PutStage(api, gateway.StageSpec{Name: "$default"}), gateway.ErrInvalid},
+			"stage, 129 characters":         {s.PutStage(api, gateway.StageSpec{Name: strings.Repeat("a", 129)}), gateway.ErrInvalid},
+			"stage, no name":                {s.PutStage(api, gateway.StageSpec{}), gateway.ErrInvalid},
+			"stage, 128 characters":         {s.PutStage(api, gateway.StageSpec{Name: strings.Repeat("a", 120) + "-_aZ0123"}), nil},
 		} {
 			if !errors.Is(tc.got, tc.want) {
 				t.Errorf("%s: %v, want %v", name, tc.got, tc.want)

@@ -141,6 +141,10 @@ func (a *api) newConn(r *http.Request, st *stage) (*conn, *handshake) {
 // $connect function chose.
 func (a *api) admit(r *http.Request, c *conn, h *handshake, v *served, requestID string) (string, *refusal) {
 	s := a.service
+	if v.undeployed {
+		s.logf(a, "handshake, request %s: stage %s has no deployment", requestID, c.stage.name)
+		return "", forbidden
+	}
 	route := v.routes[routeConnect]
 	if !s.connections.take() || !s.requests.take() || route != nil && !route.throttle.take() {
 		return "", throttled

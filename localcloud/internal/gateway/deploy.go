@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -13,6 +14,7 @@ type served struct {
 	routes        map[string]*route
 	variables     map[string]string
 	variablesJSON []byte // `"stageVariables":{…},` or nothing
+	undeployed    bool   // there is no deployment: nobody gets in
 }
 
 // route is one served route.
@@ -62,12 +64,18 @@ func (s *Service) DeleteDeployment(apiID, id string) error {
 	})
 }
 
+// stageName is what a stage may be called:
+// https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-stages-stagename.html
+// $default, which it also has, is for HTTP APIs (https://github.com/aws/aws-cdk/pull/13031).
+var stageName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
 // PutStage creates or changes a stage. Open connections get the new
-// configuration with their next message.
+// configuration with their next message. Without a deployment and AutoDeploy
+// the stage refuses handshakes with 403.
 func (s *Service) PutStage(apiID string, spec StageSpec) error {
 	return s.change(apiID, func(a *api) error {
-		if spec.Name == "" || strings.ContainsAny(spec.Name, "/?#") {
-			return fmt.Errorf("put stage: name %q: %w", spec.Name, ErrInvalid)
+		if !stageName.MatchString(spec.Name) {
+			return fmt.Errorf("put stage %q: the name of a WebSocket stage has 1 to 128 letters, digits, hyphens and underscores: %w", spec.Name, ErrInvalid)
 		}
 		deployment := &config{selection: a.config.selection}
 		if spec.AutoDeploy {
@@ -133,7 +141,10 @@ func (a *api) serveStage(spec StageSpec, deployment *config) error {
 }
 
 func (a *api) build(spec StageSpec, c *config) (*served, error) {
-	out := &served{selection: c.selection, routes: map[string]*route{}, variables: spec.Variables}
+	out := &served{
+		selection: c.selection, routes: map[string]*route{}, variables: spec.Variables,
+		undeployed: spec.DeploymentID == "" && !spec.AutoDeploy,
+	}
 	if len(spec.Variables) > 0 {
 		out.variablesJSON = append(appendStringMap([]byte(`"stageVariables":`), spec.Variables), ',')
 	}

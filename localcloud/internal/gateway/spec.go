@@ -80,7 +80,7 @@ type Throttle struct {
 // StageSpec describes a stage.
 type StageSpec struct {
 	Name         string
-	DeploymentID string // what the stage serves; "" with AutoDeploy
+	DeploymentID string // what the stage serves; "" for nothing, or with AutoDeploy
 	// AutoDeploy makes every change of the API be served at once.
 	AutoDeploy bool
 	// Throttle is for each route that has none in RouteThrottles.

@@ -28,7 +28,7 @@ type matcher func(operand glob, value string) bool
 
 // compileConditions compiles the element Condition.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
-func compileConditions(raw map[string]map[string]json.RawMessage, where string, variables bool) ([]condition, *MalformedPolicy) {
+func compileConditions(raw map[string]map[string]json.RawMessage, where string, words vocabulary) ([]condition, *MalformedPolicy) {
 	var list []condition
 	for _, operator := range sortedKeys(raw) {
 		for _, key := range sortedKeys(raw[operator]) {
@@ -37,7 +37,7 @@ func compileConditions(raw map[string]map[string]json.RawMessage, where string, 
 			if err != nil {
 				return nil, malformed(at, "%s", err)
 			}
-			c, err := compileCondition(operator, key, operands, variables)
+			c, err := compileCondition(operator, key, operands, words)
 			if err != nil {
 				return nil, malformed(at, "%s", err)
 			}
@@ -84,10 +84,13 @@ func operandList(data json.RawMessage) ([]string, error) {
 	return out, nil
 }
 
-func compileCondition(operator, key string, operands []string, variables bool) (condition, error) {
+func compileCondition(operator, key string, operands []string, words vocabulary) (condition, error) {
 	c := condition{key: strings.ToLower(key)}
 	if !strings.Contains(key, ":") {
 		return c, fmt.Errorf("key %q has no service in front", key)
+	}
+	if err := words.check(c.key); err != nil {
+		return c, err
 	}
 	name := operator
 	if rest, ok := strings.CutPrefix(name, "ForAnyValue:"); ok {
@@ -108,14 +111,12 @@ func compileCondition(operator, key string, operands []string, variables bool) (
 	}
 	// Only operators of strings and ARNs know variables.
 	textual := strings.HasPrefix(name, "String") || strings.HasPrefix(name, "Arn")
-	if !textual {
-		variables = false
-	}
+	words.variables = words.variables && textual
 	for _, o := range operands {
-		if err := check(o); err != nil && !(variables && strings.Contains(o, "${")) {
+		if err := check(o); err != nil && !(words.variables && strings.Contains(o, "${")) {
 			return c, err
 		}
-		t, err := parseTemplate(o, variables)
+		t, err := parseTemplate(o, words)
 		if err != nil {
 			return c, err
 		}

@@ -103,17 +103,18 @@ func (s *Store) session(accessKeyID string) (k session, ok bool) {
 }
 
 // Assumable returns nil when the role's trust policy lets an AWS service (such
-// as lambda.amazonaws.com) assume it, else an error that says what is missing.
-func (s *Store) Assumable(roleName, service string) error {
+// as lambda.amazonaws.com) assume it on behalf of a resource, whose ARN is
+// source, else an error that says what is missing.
+func (s *Store) Assumable(roleName, service, source string) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	r := s.roles[roleName]
 	if r == nil {
 		return &NotFound{"role", roleName}
 	}
-	in := request{action: "sts:AssumeRole", service: service, values: map[string][]string{}}
+	in := request{action: "sts:AssumeRole", service: service, values: assumeValues(source, time.Now())}
 	if r.trust.decide(&in) != allowed {
-		return fmt.Errorf("assume role %s: its trust policy does not allow sts:AssumeRole for the service %s", roleName, service)
+		return fmt.Errorf("assume role %s: its trust policy does not allow sts:AssumeRole for the service %s on behalf of %s", roleName, service, source)
 	}
 	return nil
 }

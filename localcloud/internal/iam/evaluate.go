@@ -87,20 +87,33 @@ func (s *Store) decide(roleName string, in *request) decision {
 
 // callValues are the condition keys of every call.
 func callValues(ctx context.Context, caller account.Caller, now time.Time) map[string][]string {
-	values := map[string][]string{
-		"aws:principalarn":     {RoleARN(caller.Role)},
-		"aws:principalaccount": {account.ID},
-		"aws:principaltype":    {"AssumedRole"},
-		"aws:requestedregion":  {account.Region},
-		"aws:resourceaccount":  {account.ID},
-		"aws:currenttime":      {now.UTC().Format(time.RFC3339)},
-		"aws:epochtime":        {strconv.FormatInt(now.Unix(), 10)},
+	values := commonValues(now)
+	values["aws:principalarn"] = []string{RoleARN(caller.Role)}
+	values["aws:principalaccount"] = []string{account.ID}
+	values["aws:principaltype"] = []string{"AssumedRole"}
+	maps.Copy(values, valuesFrom(ctx))
+	return values
+}
+
+// assumeValues are the condition keys of a service that assumes a role, see
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+func assumeValues(source string, now time.Time) map[string][]string {
+	values := commonValues(now)
+	values["aws:sourceaccount"] = []string{account.ID}
+	values["aws:sourcearn"] = []string{source}
+	return values
+}
+
+func commonValues(now time.Time) map[string][]string {
+	return map[string][]string{
+		"aws:requestedregion": {account.Region},
+		"aws:resourceaccount": {account.ID},
+		"aws:currenttime":     {now.UTC().Format(time.RFC3339)},
+		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
 		// The endpoint is plain HTTP, but what runs against it would use TLS: a
 		// policy that demands it must not fail here.
 		"aws:securetransport": {"true"},
 	}
-	maps.Copy(values, valuesFrom(ctx))
-	return values
 }
 
 func (d *document) decide(in *request) decision {

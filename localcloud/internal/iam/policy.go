@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
+
+	"github.com/streamer-go/streamer/localcloud/internal/strictjson"
 )
 
-// MalformedPolicy is a document that AWS would refuse.
+// MalformedPolicy is a document that AWS would refuse, or that cannot be judged
+// here.
 type MalformedPolicy struct {
 	Where   string // such as Statement[1].Effect, "" for the whole document
 	Message string
@@ -85,7 +87,7 @@ type rawStatement struct {
 
 func parseDocument(text string, kind policyKind) (*document, error) {
 	var raw rawDocument
-	if err := strictly([]byte(text), &raw); err != nil {
+	if err := strictjson.Unmarshal([]byte(text), &raw); err != nil {
 		return nil, malformed("", "%s", err)
 	}
 	switch raw.Version {
@@ -101,7 +103,7 @@ func parseDocument(text string, kind policyKind) (*document, error) {
 	for i, data := range list {
 		where := fmt.Sprintf("Statement[%d]", i)
 		var rs rawStatement
-		if err := strictly(data, &rs); err != nil {
+		if err := strictjson.Unmarshal(data, &rs); err != nil {
 			return nil, malformed(where, "%s", err)
 		}
 		// The older version knows no variables: their text stands for itself.
@@ -112,19 +114,6 @@ func parseDocument(text string, kind policyKind) (*document, error) {
 		doc.statements = append(doc.statements, *s)
 	}
 	return doc, nil
-}
-
-// strictly decodes all of data and refuses elements that it does not know.
-func strictly(data []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more text after the document")
-	}
-	return nil
 }
 
 func statementList(data json.RawMessage) ([]json.RawMessage, error) {
@@ -146,7 +135,7 @@ func statementList(data json.RawMessage) ([]json.RawMessage, error) {
 }
 
 func (rs *rawStatement) compile(where string, kind policyKind, variables bool) (*statement, *MalformedPolicy) {
-	s := &statement{}
+	s, words := &statement{}, vocabulary{variables, callKeys}
 	switch rs.Effect {
 	case "Allow":
 	case "Deny":
@@ -160,13 +149,16 @@ func (rs *rawStatement) compile(where string, kind policyKind, variables bool) (
 	var err *MalformedPolicy
 	if kind == trustPolicy {
 		err = rs.compilePrincipal(s, where)
+		if words.keys = trustKeys; len(s.services) == 0 {
+			words.keys = nil
+		}
 	} else {
-		err = rs.compileResources(s, where, variables)
+		err = rs.compileResources(s, where, words)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.conditions, err = compileConditions(rs.Condition, where+".Condition", variables)
+	s.conditions, err = compileConditions(rs.Condition, where+".Condition", words)
 	return s, err
 }
 
@@ -196,7 +188,7 @@ func (rs *rawStatement) compileActions(s *statement, where string) *MalformedPol
 	return nil
 }
 
-func (rs *rawStatement) compileResources(s *statement, where string, variables bool) *MalformedPolicy {
+func (rs *rawStatement) compileResources(s *statement, where string, words vocabulary) *MalformedPolicy {
 	if rs.Principal != nil || rs.NotPrincipal != nil {
 		return malformed(where, "a policy of a role has no Principal")
 	}
@@ -211,7 +203,7 @@ func (rs *rawStatement) compileResources(s *statement, where string, variables b
 		return malformed(where, "is missing")
 	}
 	for i, text := range list {
-		p, err := parseResource(text, variables)
+		p, err := parseResource(text, words)
 		if err != nil {
 			return malformed(fmt.Sprintf("%s[%d]", where, i), "%s", err)
 		}

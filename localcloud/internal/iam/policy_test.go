@@ -55,13 +55,13 @@ func TestEvaluation(t *testing.T) {
 		"colons in the tail":     {policy(allow(`"logs:*"`, `"arn:aws:logs:*:*:log-group:/aws/lambda/f:*"`, "")), "logs:PutLogEvents", "arn:aws:logs:us-east-1:000000000000:log-group:/aws/lambda/f:log-stream:s", nil, "allow"},
 		"short arn":              {policy(allow(`"sqs:*"`, `"arn:aws:sqs"`, "")), "sqs:SendMessage", queue, nil, "allow"},
 		"single statement":       {`{"Statement":` + allow(`"sqs:*"`, all, "") + `}`, "sqs:SendMessage", queue, nil, "allow"},
-		"variable": {policy(allow(`"dynamodb:*"`, `"arn:aws:dynamodb:*:*:table/${aws:PrincipalTag/team}-*"`, "")), "dynamodb:GetItem",
-			"arn:aws:dynamodb:us-east-1:000000000000:table/red-1", map[string][]string{"aws:PrincipalTag/team": {"red"}}, "allow"},
-		"variable's star is none": {policy(allow(`"dynamodb:*"`, `"arn:aws:dynamodb:*:*:table/${aws:PrincipalTag/team}"`, "")), "dynamodb:GetItem",
-			table, map[string][]string{"aws:PrincipalTag/team": {"*"}}, "deny"},
-		"variable missing": {policy(allow(`"dynamodb:*"`, `"arn:aws:dynamodb:*:*:table/${aws:PrincipalTag/team}"`, "")), "dynamodb:GetItem", table, nil, "deny"},
-		"variable default": {policy(allow(`"dynamodb:*"`, `"arn:aws:dynamodb:*:*:table/${aws:PrincipalTag/team, 'requests'}"`, "")), "dynamodb:GetItem", table, nil, "allow"},
-		"old version": {`{"Version":"2008-10-17","Statement":` + allow(`"dynamodb:*"`, `"arn:aws:dynamodb:*:*:table/${aws:PrincipalTag/team, 'requests'}"`, "") + `}`,
+		"variable": {policy(allow(`"dynamodb:*"`, `"arn:aws:dynamodb:*:*:table/${aws:UserAgent}-*"`, "")), "dynamodb:GetItem",
+			"arn:aws:dynamodb:us-east-1:000000000000:table/red-1", map[string][]string{"aws:UserAgent": {"red"}}, "allow"},
+		"variable's star is none": {policy(allow(`"dynamodb:*"`, `"arn:aws:dynamodb:*:*:table/${aws:UserAgent}"`, "")), "dynamodb:GetItem",
+			table, map[string][]string{"aws:UserAgent": {"*"}}, "deny"},
+		"variable missing": {policy(allow(`"dynamodb:*"`, `"arn:aws:dynamodb:*:*:table/${aws:UserAgent}"`, "")), "dynamodb:GetItem", table, nil, "deny"},
+		"variable default": {policy(allow(`"dynamodb:*"`, `"arn:aws:dynamodb:*:*:table/${aws:UserAgent, 'requests'}"`, "")), "dynamodb:GetItem", table, nil, "allow"},
+		"old version": {`{"Version":"2008-10-17","Statement":` + allow(`"dynamodb:*"`, `"arn:aws:dynamodb:*:*:table/${aws:UserAgent, 'requests'}"`, "") + `}`,
 			"dynamodb:GetItem", table, nil, "deny"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,51 +106,51 @@ func decide(t *testing.T, policy, action, resource string, values map[string][]s
 func TestConditions(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []conditionCase{
-		{`"StringEquals":{"aws:x":"a"}`, one("a"), true},
-		{`"StringEquals":{"aws:x":["a","b"]}`, one("b"), true},
-		{`"StringEquals":{"aws:x":"a*"}`, one("ab"), false},
-		{`"StringEquals":{"aws:x":"A"}`, one("a"), false},
-		{`"StringEquals":{"AWS:X":"a"}`, one("a"), true},
-		{`"StringEquals":{"aws:x":"a"}`, nil, false},
-		{`"StringNotEquals":{"aws:x":["a","b"]}`, one("b"), false},
-		{`"StringNotEquals":{"aws:x":["a","b"]}`, one("c"), true},
-		{`"StringNotEquals":{"aws:x":"a"}`, nil, true},
-		{`"StringEqualsIfExists":{"aws:x":"a"}`, nil, true},
-		{`"StringEqualsIfExists":{"aws:x":"a"}`, one("b"), false},
-		{`"StringEqualsIgnoreCase":{"aws:x":"A"}`, one("a"), true},
-		{`"StringNotEqualsIgnoreCase":{"aws:x":"A"}`, one("a"), false},
-		{`"StringLike":{"aws:x":"a*z"}`, one("a/b/z"), true},
-		{`"StringNotLike":{"aws:x":"a*z"}`, one("a/b/z"), false},
-		{`"StringLike":{"aws:x":"${aws:y}*"}`, map[string][]string{"aws:x": {"ab"}, "aws:y": {"a"}}, true},
-		{`"StringLike":{"aws:x":"${*}"}`, one("b"), false},
-		{`"StringLike":{"aws:x":"${*}"}`, one("*"), true},
-		{`"StringEquals":{"aws:x":"a","aws:y":"b"}`, map[string][]string{"aws:x": {"a"}, "aws:y": {"c"}}, false},
-		{`"StringEquals":{"aws:x":"a"},"Bool":{"aws:y":"true"}`, map[string][]string{"aws:x": {"a"}, "aws:y": {"true"}}, true},
-		{`"NumericLessThan":{"aws:x":"10"}`, one("9.5"), true},
-		{`"NumericLessThan":{"aws:x":10}`, one("10"), false},
-		{`"NumericLessThanEquals":{"aws:x":10}`, one("10"), true},
-		{`"NumericGreaterThan":{"aws:x":10}`, one("11"), true},
-		{`"NumericGreaterThanEquals":{"aws:x":10}`, one("9"), false},
-		{`"NumericEquals":{"aws:x":"1e1"}`, one("10"), true},
-		{`"NumericNotEquals":{"aws:x":"10"}`, one("10"), false},
-		{`"NumericEquals":{"aws:x":"10"}`, one("ten"), false},
-		{`"DateLessThan":{"aws:x":"2024-01-02T00:00:00Z"}`, one("2024-01-01T23:59:59Z"), true},
-		{`"DateGreaterThan":{"aws:x":"2024-01-02"}`, one("1704067200"), false},
+		{`"StringEquals":{"aws:UserAgent":"a"}`, one("a"), true},
+		{`"StringEquals":{"aws:UserAgent":["a","b"]}`, one("b"), true},
+		{`"StringEquals":{"aws:UserAgent":"a*"}`, one("ab"), false},
+		{`"StringEquals":{"aws:UserAgent":"A"}`, one("a"), false},
+		{`"StringEquals":{"AWS:USERAGENT":"a"}`, one("a"), true},
+		{`"StringEquals":{"aws:UserAgent":"a"}`, nil, false},
+		{`"StringNotEquals":{"aws:UserAgent":["a","b"]}`, one("b"), false},
+		{`"StringNotEquals":{"aws:UserAgent":["a","b"]}`, one("c"), true},
+		{`"StringNotEquals":{"aws:UserAgent":"a"}`, nil, true},
+		{`"StringEqualsIfExists":{"aws:UserAgent":"a"}`, nil, true},
+		{`"StringEqualsIfExists":{"aws:UserAgent":"a"}`, one("b"), false},
+		{`"StringEqualsIgnoreCase":{"aws:UserAgent":"A"}`, one("a"), true},
+		{`"StringNotEqualsIgnoreCase":{"aws:UserAgent":"A"}`, one("a"), false},
+		{`"StringLike":{"aws:UserAgent":"a*z"}`, one("a/b/z"), true},
+		{`"StringNotLike":{"aws:UserAgent":"a*z"}`, one("a/b/z"), false},
+		{`"StringLike":{"aws:UserAgent":"${aws:SourceIp}*"}`, map[string][]string{"aws:UserAgent": {"ab"}, "aws:SourceIp": {"a"}}, true},
+		{`"StringLike":{"aws:UserAgent":"${*}"}`, one("b"), false},
+		{`"StringLike":{"aws:UserAgent":"${*}"}`, one("*"), true},
+		{`"StringEquals":{"aws:UserAgent":"a","aws:SourceIp":"b"}`, map[string][]string{"aws:UserAgent": {"a"}, "aws:SourceIp": {"c"}}, false},
+		{`"StringEquals":{"aws:UserAgent":"a"},"Bool":{"aws:SourceIp":"true"}`, map[string][]string{"aws:UserAgent": {"a"}, "aws:SourceIp": {"true"}}, true},
+		{`"NumericLessThan":{"aws:UserAgent":"10"}`, one("9.5"), true},
+		{`"NumericLessThan":{"aws:UserAgent":10}`, one("10"), false},
+		{`"NumericLessThanEquals":{"aws:UserAgent":10}`, one("10"), true},
+		{`"NumericGreaterThan":{"aws:UserAgent":10}`, one("11"), true},
+		{`"NumericGreaterThanEquals":{"aws:UserAgent":10}`, one("9"), false},
+		{`"NumericEquals":{"aws:UserAgent":"1e1"}`, one("10"), true},
+		{`"NumericNotEquals":{"aws:UserAgent":"10"}`, one("10"), false},
+		{`"NumericEquals":{"aws:UserAgent":"10"}`, one("ten"), false},
+		{`"DateLessThan":{"aws:UserAgent":"2024-01-02T00:00:00Z"}`, one("2024-01-01T23:59:59Z"), true},
+		{`"DateGreaterThan":{"aws:UserAgent":"2024-01-02"}`, one("1704067200"), false},
 		{`"DateGreaterThan":{"aws:CurrentTime":"1999-01-01T00:00:00Z"}`, nil, true},
 		{`"Bool":{"aws:SecureTransport":false}`, nil, false},
-		{`"Bool":{"aws:x":true}`, one("true"), true},
-		{`"IpAddress":{"aws:x":"10.0.0.0/8"}`, one("10.2.3.4"), true},
-		{`"IpAddress":{"aws:x":"10.1.1.1"}`, one("10.1.1.2"), false},
-		{`"NotIpAddress":{"aws:x":"10.0.0.0/8"}`, one("10.2.3.4"), false},
-		{`"IpAddress":{"aws:x":"2001:db8::/32"}`, one("2001:db8::1"), true},
-		{`"ArnLike":{"aws:x":"arn:aws:execute-api:*:*:abc/*"}`, one(post), true},
-		{`"ArnEquals":{"aws:x":"arn:aws:execute-api:*:abc/*"}`, one(post), false},
-		{`"ArnNotLike":{"aws:x":"arn:aws:sqs:*:*:*"}`, one(queue), false},
-		{`"ArnLike":{"aws:x":"*"}`, one(queue), true},
-		{`"BinaryEquals":{"aws:x":"QUJD"}`, one("QUJD"), true},
-		{`"Null":{"aws:x":"true"}`, nil, true},
-		{`"Null":{"aws:x":"false"}`, nil, false},
-		{`"Null":{"aws:x":false}`, one("a"), true},
+		{`"Bool":{"aws:UserAgent":true}`, one("true"), true},
+		{`"IpAddress":{"aws:UserAgent":"10.0.0.0/8"}`, one("10.2.3.4"), true},
+		{`"IpAddress":{"aws:UserAgent":"10.1.1.1"}`, one("10.1.1.2"), false},
+		{`"NotIpAddress":{"aws:UserAgent":"10.0.0.0/8"}`, one("10.2.3.4"), false},
+		{`"IpAddress":{"aws:UserAgent":"2001:db8::/32"}`, one("2001:db8::1"), true},
+		{`"ArnLike":{"aws:UserAgent":"arn:aws:execute-api:*:*:abc/*"}`, one(post), true},
+		{`"ArnEquals":{"aws:UserAgent":"arn:aws:execute-api:*:abc/*"}`, one(post), false},
+		{`"ArnNotLike":{"aws:UserAgent":"arn:aws:sqs:*:*:*"}`, one(queue), false},
+		{`"ArnLike":{"aws:UserAgent":"*"}`, one(queue), true},
+		{`"BinaryEquals":{"aws:UserAgent":"QUJD"}`, one("QUJD"), true},
+		{`"Null":{"aws:UserAgent":"true"}`, nil, true},
+		{`"Null":{"aws:UserAgent":"false"}`, nil, false},
+		{`"Null":{"aws:UserAgent":false}`, one("a"), true},
 	} {
 		tc.check(t)
 	}
@@ -159,13 +159,13 @@ func TestConditions(t *testing.T) {
 func TestSetConditions(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []conditionCase{
-		{`"ForAnyValue:StringEquals":{"aws:x":["a","b"]}`, many("z", "b"), true},
-		{`"ForAnyValue:StringEquals":{"aws:x":["a","b"]}`, nil, false},
-		{`"ForAnyValue:StringNotEquals":{"aws:x":["a"]}`, many("a", "b"), true},
-		{`"ForAllValues:StringEquals":{"aws:x":["a","b"]}`, many("a", "b"), true},
-		{`"ForAllValues:StringEquals":{"aws:x":["a","b"]}`, many("a", "z"), false},
-		{`"ForAllValues:StringEquals":{"aws:x":["a","b"]}`, nil, true},
-		{`"ForAllValues:StringLike":{"aws:x":["tenant/*"]}`, many("tenant/1", "tenant/2"), true},
+		{`"ForAnyValue:StringEquals":{"aws:UserAgent":["a","b"]}`, many("z", "b"), true},
+		{`"ForAnyValue:StringEquals":{"aws:UserAgent":["a","b"]}`, nil, false},
+		{`"ForAnyValue:StringNotEquals":{"aws:UserAgent":["a"]}`, many("a", "b"), true},
+		{`"ForAllValues:StringEquals":{"aws:UserAgent":["a","b"]}`, many("a", "b"), true},
+		{`"ForAllValues:StringEquals":{"aws:UserAgent":["a","b"]}`, many("a", "z"), false},
+		{`"ForAllValues:StringEquals":{"aws:UserAgent":["a","b"]}`, nil, true},
+		{`"ForAllValues:StringLike":{"aws:UserAgent":["tenant/*"]}`, many("tenant/1", "tenant/2"), true},
 	} {
 		tc.check(t)
 	}
@@ -190,8 +190,8 @@ func (c conditionCase) check(t *testing.T) {
 	}
 }
 
-func one(v string) map[string][]string     { return map[string][]string{"aws:x": {v}} }
-func many(v ...string) map[string][]string { return map[string][]string{"aws:x": v} }
+func one(v string) map[string][]string     { return map[string][]string{"aws:UserAgent": {v}} }
+func many(v ...string) map[string][]string { return map[string][]string{"aws:UserAgent": v} }
 
 func TestMalformedPolicies(t *testing.T) {
 	t.Parallel()
@@ -214,12 +214,12 @@ func TestMalformedPolicies(t *testing.T) {
 		{policy(allow(`"sqs:*"`, `"arn:aws:sqs:${aws:Region}:0:q"`, "")), "Statement[0].Resource[0]"},
 		{policy(allow(`"sqs:*"`, `"arn:aws:sqs:*:*:${aws:x"`, "")), "Statement[0].Resource[0]"},
 		{policy(allow(`"sqs:*"`, `"*"`, `,"Principal":"*"`)), "Statement[0]"},
-		{policy(allow(`"sqs:*"`, `"*"`, `,"Condition":{"StringIs":{"aws:x":"a"}}`)), "Statement[0].Condition.StringIs.aws:x"},
+		{policy(allow(`"sqs:*"`, `"*"`, `,"Condition":{"StringIs":{"aws:UserAgent":"a"}}`)), "Statement[0].Condition.StringIs.aws:UserAgent"},
 		{policy(allow(`"sqs:*"`, `"*"`, `,"Condition":{"StringEquals":{"x":"a"}}`)), "Statement[0].Condition.StringEquals.x"},
-		{policy(allow(`"sqs:*"`, `"*"`, `,"Condition":{"NumericEquals":{"aws:x":"a"}}`)), "Statement[0].Condition.NumericEquals.aws:x"},
-		{policy(allow(`"sqs:*"`, `"*"`, `,"Condition":{"IpAddress":{"aws:x":"10.0.0"}}`)), "Statement[0].Condition.IpAddress.aws:x"},
-		{policy(allow(`"sqs:*"`, `"*"`, `,"Condition":{"DateLessThan":{"aws:x":"soon"}}`)), "Statement[0].Condition.DateLessThan.aws:x"},
-		{policy(allow(`"sqs:*"`, `"*"`, `,"Condition":{"Null":{"aws:x":"maybe"}}`)), "Statement[0].Condition.Null.aws:x"},
+		{policy(allow(`"sqs:*"`, `"*"`, `,"Condition":{"NumericEquals":{"aws:UserAgent":"a"}}`)), "Statement[0].Condition.NumericEquals.aws:UserAgent"},
+		{policy(allow(`"sqs:*"`, `"*"`, `,"Condition":{"IpAddress":{"aws:UserAgent":"10.0.0"}}`)), "Statement[0].Condition.IpAddress.aws:UserAgent"},
+		{policy(allow(`"sqs:*"`, `"*"`, `,"Condition":{"DateLessThan":{"aws:UserAgent":"soon"}}`)), "Statement[0].Condition.DateLessThan.aws:UserAgent"},
+		{policy(allow(`"sqs:*"`, `"*"`, `,"Condition":{"Null":{"aws:UserAgent":"maybe"}}`)), "Statement[0].Condition.Null.aws:UserAgent"},
 	} {
 		s, _ := newStore(t)
 		err := s.PutPolicy("worker", "p", tc.policy)
@@ -232,16 +232,19 @@ func TestMalformedPolicies(t *testing.T) {
 
 func TestTrust(t *testing.T) {
 	t.Parallel()
+	const fn = "arn:aws:lambda:us-east-1:000000000000:function:f"
 	s, _ := newStore(t)
-	if err := s.Assumable("worker", "lambda.amazonaws.com"); err != nil {
+	if err := s.Assumable("worker", "lambda.amazonaws.com", fn); err != nil {
 		t.Error(err)
 	}
-	err := s.Assumable("worker", "scheduler.amazonaws.com")
-	if err == nil || !strings.Contains(err.Error(), "worker") || !strings.Contains(err.Error(), "scheduler.amazonaws.com") {
-		t.Errorf("error %v", err)
+	err := s.Assumable("worker", "scheduler.amazonaws.com", "arn:group")
+	for _, part := range []string{"worker", "scheduler.amazonaws.com", "arn:group"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("error %v does not name %s", err, part)
+		}
 	}
 	var missing *iam.NotFound
-	if err := s.Assumable("nobody", "lambda.amazonaws.com"); !errors.As(err, &missing) {
+	if err := s.Assumable("nobody", "lambda.amazonaws.com", fn); !errors.As(err, &missing) {
 		t.Errorf("error %v", err)
 	}
 	for _, bad := range []string{
@@ -249,10 +252,60 @@ func TestTrust(t *testing.T) {
 		policy(`{"Effect":"Allow","Action":"sts:AssumeRole"}`),
 		policy(`{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Robot":"x"}}`),
 		policy(`{"Effect":"Allow","Action":"sts:AssumeRole","Principal":"x"}`),
+		trustIf(`"StringEquals":{"aws:PrincipalOrgID":"o-1"}`),
 	} {
 		var m *iam.MalformedPolicy
 		if err := s.PutRole("x", bad); !errors.As(err, &m) {
 			t.Errorf("%s: error %v", bad, err)
+		}
+	}
+}
+
+func trustIf(condition string) string {
+	return policy(`{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"lambda.amazonaws.com"},"Condition":{` + condition + `}}`)
+}
+
+// A trust policy may ask on whose behalf the service acts.
+func TestTrustOnBehalf(t *testing.T) {
+	t.Parallel()
+	const fn = "arn:aws:lambda:us-east-1:000000000000:function:f"
+	for condition, want := range map[string]bool{
+		`"StringEquals":{"aws:SourceAccount":"000000000000"}`:                                                 true,
+		`"StringEquals":{"aws:SourceAccount":"111111111111"}`:                                                 false,
+		`"ArnLike":{"aws:SourceArn":"arn:aws:lambda:*:000000000000:function:f"}`:                              true,
+		`"ArnLike":{"aws:SourceArn":"arn:aws:lambda:*:000000000000:function:g"}`:                              false,
+		`"StringEquals":{"aws:SourceAccount":"000000000000"},"DateLessThan":{"aws:CurrentTime":"2001-01-01"}`: false,
+	} {
+		s := iam.New()
+		if err := s.PutRole("r", trustIf(condition)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Assumable("r", "lambda.amazonaws.com", fn); (err == nil) != want {
+			t.Errorf("%s: %v", condition, err)
+		}
+	}
+	// Who is no service is not in the local cloud: nothing is known of their keys.
+	s := iam.New()
+	if err := s.PutRole("r", policy(`{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"*"},"Condition":{"StringEquals":{"sts:ExternalId":"x"}}}`)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A key that no call has here would be missing in each: what that means on AWS
+// is not what it means here.
+func TestUnknownConditionKeys(t *testing.T) {
+	t.Parallel()
+	for _, statement := range []string{
+		allow(`"dynamodb:*"`, `"*"`, `,"Condition":{"ForAllValues:StringEquals":{"dynamodb:Attributes":["a"]}}`),
+		allow(`"dynamodb:*"`, `"*"`, `,"Condition":{"Null":{"dynamodb:Attributes":"true"}}`),
+		allow(`"dynamodb:*"`, `"*"`, `,"Condition":{"StringLike":{"aws:UserAgent":"${dynamodb:Attributes}"}}`),
+		allow(`"dynamodb:*"`, `"arn:aws:dynamodb:*:*:table/${dynamodb:Attributes}"`, ""),
+	} {
+		s, _ := newStore(t)
+		err := s.PutPolicy("worker", "p", policy(statement))
+		var m *iam.MalformedPolicy
+		if !errors.As(err, &m) || !strings.Contains(strings.ToLower(m.Message), "dynamodb:attributes is not known") {
+			t.Errorf("%s: error %v", statement, err)
 		}
 	}
 }
@@ -263,8 +316,14 @@ func TestPoliciesChange(t *testing.T) {
 	s, _ := newStore(t)
 	ctx := account.WithCaller(context.Background(), account.AssumedRole("worker", "s"))
 	logs := "arn:aws:logs:us-east-1:000000000000:log-group:/aws/lambda/f:*"
+	changes := s.Changes()
 	may := func(want bool, step string) {
 		t.Helper()
+		if now := s.Changes(); step != "without policy" && now == changes {
+			t.Errorf("%s: no change is counted", step)
+		} else {
+			changes = now
+		}
 		if got := s.Authorize(ctx, "logs:PutLogEvents", logs) == nil; got != want {
 			t.Errorf("%s: allowed %t", step, got)
 		}

@@ -19,7 +19,7 @@ type resourcePattern struct {
 // parseResource compiles an element of Resource. Fields that are missing at
 // the end are wildcards:
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
-func parseResource(text string, variables bool) (resourcePattern, error) {
+func parseResource(text string, words vocabulary) (resourcePattern, error) {
 	if text == "*" {
 		return resourcePattern{all: true}, nil
 	}
@@ -41,7 +41,7 @@ func parseResource(text string, variables bool) (resourcePattern, error) {
 		p.fields[i] = compileGlob(parts[i])
 	}
 	var err error
-	p.tail, err = parseTemplate(parts[arnParts-1], variables)
+	p.tail, err = parseTemplate(parts[arnParts-1], words)
 	return p, err
 }
 
@@ -72,9 +72,9 @@ type templatePart struct {
 	fallback *string
 }
 
-func parseTemplate(s string, variables bool) (template, error) {
+func parseTemplate(s string, words vocabulary) (template, error) {
 	var t template
-	for variables {
+	for words.variables {
 		before, rest, ok := strings.Cut(s, "${")
 		if !ok {
 			break
@@ -89,6 +89,9 @@ func parseTemplate(s string, variables bool) (template, error) {
 			t = append(t, templatePart{text: literal(name)})
 		default:
 			part, err := parseVariable(name)
+			if err == nil {
+				err = words.check(part.variable)
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -3,7 +3,6 @@ package iam
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,28 +19,6 @@ const (
 	// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
 	streaming = "STREAMING-"
 )
-
-// allSigned checks that the signature covers what S3 wants it to: all headers
-// of its own, so that whoever holds a presigned URL cannot add to it. See
-// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
-func (sig *signature) allSigned(r *http.Request) *SignatureError {
-	if !sig.forS3() {
-		return nil
-	}
-	var names []string
-	for name := range r.Header {
-		if name = strings.ToLower(name); strings.HasPrefix(name, "x-amz-") && !slices.Contains(sig.headers, name) {
-			names = append(names, name)
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	slices.Sort(names)
-	refusal := invalid(unsignedHeader, "Headers are not signed: %v", names)
-	refusal.about = strings.Join(names, ", ")
-	return refusal
-}
 
 func answer(status int, code, message string, details ...Detail) *SignatureError {
 	return &SignatureError{Code: code, Message: message, Status: status, Details: details}

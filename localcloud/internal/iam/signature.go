@@ -124,3 +124,22 @@ func (sig *signature) finish(credential, date string) *SignatureError {
 	}
 	return nil
 }
+
+// allSigned checks that the signature covers all headers of AWS's own, so that
+// nobody can change what the request asks for, or add to a presigned URL. See
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+func (sig *signature) allSigned(r *http.Request) *SignatureError {
+	var names []string
+	for name := range r.Header {
+		if strings.HasPrefix(name, "X-Amz-") && !slices.Contains(sig.headers, strings.ToLower(name)) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	refusal := invalid(unsignedHeader, "'%s' must be a 'SignedHeader' in the AWS Authorization.", strings.Join(names, "', '"))
+	refusal.about = strings.ToLower(strings.Join(names, ", "))
+	return refusal
+}

@@ -2,8 +2,8 @@
 // (Signature Version 4), which role that is, and whether the role's policies
 // allow a call.
 //
-// A Store is safe for concurrent use. The package imports account alone and
-// starts no goroutine.
+// A Store is safe for concurrent use. The package imports account and
+// strictjson alone and starts no goroutine.
 package iam
 
 import (
@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/streamer-go/streamer/localcloud/internal/account"
 )
@@ -23,6 +24,8 @@ type Store struct {
 	roles map[string]*role
 	keys  map[string]*session // by access key id
 	ended []string            // of the keys, in the order of their end
+
+	changes atomic.Uint64 // of roles and their policies
 }
 
 type role struct {
@@ -39,6 +42,10 @@ func New() *Store {
 	s.keys[s.root.AccessKeyID] = &session{credentials: s.root, caller: account.Root()}
 	return s
 }
+
+// Changes counts the changes of roles and their policies: what was allowed or
+// denied still is while it stays the same.
+func (s *Store) Changes() uint64 { return s.changes.Load() }
 
 // NotFound is a role or policy that does not exist.
 type NotFound struct{ Kind, Name string }
@@ -68,6 +75,7 @@ func (s *Store) PutRole(name, trust string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.changes.Add(1)
 	if r := s.roles[name]; r != nil {
 		r.trust = doc
 		return nil
@@ -85,6 +93,7 @@ func (s *Store) DeleteRole(name string) error {
 		return &NotFound{"role", name}
 	}
 	delete(s.roles, name)
+	s.changes.Add(1)
 	for id, k := range s.keys {
 		if k.caller.Role == name {
 			delete(s.keys, id)
@@ -163,5 +172,6 @@ func (s *Store) edit(name string, change func(*role) error) error {
 	if r == nil {
 		return &NotFound{"role", name}
 	}
+	s.changes.Add(1)
 	return change(r)
 }

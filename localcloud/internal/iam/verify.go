@@ -202,12 +202,13 @@ func minutes(d time.Duration) string {
 	return strconv.Itoa(int(d/time.Second)) + " sec."
 }
 
-// unsigned stands for the hash of a body that the signature does not cover.
+// unsigned stands for the hash of a body that the signature does not cover. S3
+// alone takes it.
 const unsigned = "UNSIGNED-PAYLOAD"
 
 func (sig *signature) payloadHash(body []byte) (string, *SignatureError) {
 	switch {
-	case sig.payload == unsigned, sig.forS3() && strings.HasPrefix(sig.payload, streaming):
+	case sig.forS3() && (sig.payload == unsigned || strings.HasPrefix(sig.payload, streaming)):
 		return sig.payload, nil
 	case sig.forS3() && sig.payload == "" && sig.presigned:
 		return unsigned, nil

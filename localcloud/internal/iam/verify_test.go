@@ -169,14 +169,28 @@ func TestVerifyRefuses(t *testing.T) {
 		"other header": {spoil: func(_ *iam.Store, r *http.Request, _ iam.Credentials) {
 			r.Header.Set("X-Amz-Target", "DynamoDB_20120810.DeleteItem")
 		}, code: "InvalidSignatureException", says: "does not match"},
-		"other path":      {spoil: func(_ *iam.Store, r *http.Request, _ iam.Credentials) { r.URL.Path, r.RequestURI = "/other", "/other" }, code: "InvalidSignatureException", says: "does not match"},
-		"other body":      {body: `{"x":1}`, code: "InvalidSignatureException", says: "does not match"},
-		"other service":   {service: "sqs", code: "InvalidSignatureException", says: "'sqs', not 'dynamodb'"},
-		"other key":       {spoil: replace("Credential=", "Credential=X"), code: "UnrecognizedClientException"},
-		"revoked":         {spoil: func(s *iam.Store, _ *http.Request, k iam.Credentials) { s.Revoke(k.AccessKeyID) }, code: "UnrecognizedClientException"},
-		"role deleted":    {spoil: func(s *iam.Store, _ *http.Request, _ iam.Credentials) { _ = s.DeleteRole("worker") }, code: "UnrecognizedClientException"},
-		"no token":        {spoil: func(_ *iam.Store, r *http.Request, _ iam.Credentials) { r.Header.Del("X-Amz-Security-Token") }, code: "UnrecognizedClientException"},
-		"other hash":      {spoil: func(_ *iam.Store, r *http.Request, _ iam.Credentials) { r.Header.Set("X-Amz-Content-Sha256", sum("y")) }, code: "InvalidSignatureException", says: "x-amz-content-sha256"},
+		// Who may add it may choose the operation.
+		"target not signed": {spoil: func(_ *iam.Store, r *http.Request, k iam.Credentials) {
+			target := r.Header.Get("X-Amz-Target")
+			r.Header.Del("X-Amz-Target")
+			signAnew(r, k, sum("{}"))
+			r.Header.Set("X-Amz-Target", target)
+		}, code: "InvalidSignatureException", says: "'X-Amz-Target' must be a 'SignedHeader'"},
+		"payload not signed": {spoil: func(_ *iam.Store, r *http.Request, k iam.Credentials) {
+			r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+			signAnew(r, k, "UNSIGNED-PAYLOAD")
+		}, code: "InvalidSignatureException", says: "UNSIGNED-PAYLOAD"},
+		"other path":    {spoil: func(_ *iam.Store, r *http.Request, _ iam.Credentials) { r.URL.Path, r.RequestURI = "/other", "/other" }, code: "InvalidSignatureException", says: "does not match"},
+		"other body":    {body: `{"x":1}`, code: "InvalidSignatureException", says: "does not match"},
+		"other service": {service: "sqs", code: "InvalidSignatureException", says: "'sqs', not 'dynamodb'"},
+		"other key":     {spoil: replace("Credential=", "Credential=X"), code: "UnrecognizedClientException"},
+		"revoked":       {spoil: func(s *iam.Store, _ *http.Request, k iam.Credentials) { s.Revoke(k.AccessKeyID) }, code: "UnrecognizedClientException"},
+		"role deleted":  {spoil: func(s *iam.Store, _ *http.Request, _ iam.Credentials) { _ = s.DeleteRole("worker") }, code: "UnrecognizedClientException"},
+		"no token":      {spoil: func(_ *iam.Store, r *http.Request, _ iam.Credentials) { r.Header.Del("X-Amz-Security-Token") }, code: "UnrecognizedClientException"},
+		"other hash": {spoil: func(_ *iam.Store, r *http.Request, k iam.Credentials) {
+			r.Header.Set("X-Amz-Content-Sha256", sum("y"))
+			signAnew(r, k, sum("y"))
+		}, code: "InvalidSignatureException", says: "x-amz-content-sha256"},
 		"date of no form": {spoil: func(_ *iam.Store, r *http.Request, _ iam.Credentials) { r.Header.Set("X-Amz-Date", "yesterday") }, code: "IncompleteSignatureException", says: "'yesterday'"},
 		"date of another": {spoil: func(_ *iam.Store, r *http.Request, _ iam.Credentials) {
 			r.Header.Set("X-Amz-Date", "20000102T000000Z")
@@ -206,6 +220,12 @@ func TestVerifyRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+func signAnew(r *http.Request, keys iam.Credentials, hash string) {
+	r.Header.Del("Authorization")
+	// An error here shows as a signature that is missing.
+	_ = v4.NewSigner().SignHTTP(context.Background(), awsKeys(keys), r, hash, "dynamodb", account.Region, time.Now())
 }
 
 func replace(from, to string) func(*iam.Store, *http.Request, iam.Credentials) {

@@ -23,6 +23,7 @@ type AsyncSpec struct {
 }
 
 // PutAsyncConfig replaces a function's configuration of asynchronous invocation.
+// The function's role must be allowed to send to the destinations.
 func (s *Service) PutAsyncConfig(function string, spec AsyncSpec) error {
 	if spec.MaxRetries != nil && (*spec.MaxRetries < 0 || *spec.MaxRetries > maxAsyncRetries) {
 		return invalid("maximum retry attempts of function %s: %d: want 0 to %d", function, *spec.MaxRetries, maxAsyncRetries)
@@ -33,6 +34,11 @@ func (s *Service) PutAsyncConfig(function string, spec AsyncSpec) error {
 	for _, arn := range []string{spec.OnFailureARN, spec.OnSuccessARN} {
 		if arn != "" && (!strings.HasPrefix(arn, "arn:aws:sqs:") || s.opts.Send == nil) {
 			return invalid("destination %s of function %s is not supported locally: want an SQS queue", arn, function)
+		}
+	}
+	if info, ok := s.Function(function); ok {
+		if err := s.checkDestinations(&info.Spec, spec.OnFailureARN, spec.OnSuccessARN); err != nil {
+			return err
 		}
 	}
 	s.mu.Lock()

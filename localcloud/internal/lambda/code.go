@@ -119,6 +119,12 @@ func openPackage(spec FunctionSpec) (files fs.FS, size int64, err error) {
 	if spec.Zip == nil {
 		return spec.Code, 0, nil
 	}
+	if len(spec.Zip) > maxZipped {
+		// The limit is on the call, in which the package is base64. Larger ones come
+		// from S3: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+		return nil, 0, &Invalid{Code: "RequestEntityTooLargeException", Message: fmt.Sprintf(
+			"Request must be smaller than 69905067 bytes for the CreateFunction operation (the package of function %s has %d bytes, at most %d can be uploaded directly)", spec.Name, len(spec.Zip), maxZipped)}
+	}
 	r, err := zip.NewReader(bytes.NewReader(spec.Zip), int64(len(spec.Zip)))
 	if err != nil {
 		return nil, 0, invalid("Could not unzip uploaded file. Please check your file, then try to upload again.")

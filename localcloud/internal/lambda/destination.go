@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"time"
-
-	"github.com/streamer-go/streamer/localcloud/internal/account"
 )
 
 // destinationRecord is what a destination receives.
@@ -56,8 +54,8 @@ func (s *Service) conclude(a *asyncEvent, queueARN, condition string, res *Invok
 	if err == nil {
 		err = s.opts.Send(s.roleContext(context.WithoutCancel(s.ctx), a.function), queueARN, string(body))
 	}
-	if err != nil && s.opts.Log != nil {
-		s.opts.Log(a.function, "async", "send record of event "+a.id+" to "+queueARN+": "+err.Error())
+	if err != nil {
+		s.problem(a.function, "PROBLEM: send record of event "+a.id+" to "+queueARN+": "+err.Error())
 	}
 }
 
@@ -76,5 +74,5 @@ func (s *Service) roleContext(ctx context.Context, function string) context.Cont
 	if !ok {
 		return ctx
 	}
-	return account.WithCaller(ctx, account.AssumedRole(info.Spec.RoleName, info.Name))
+	return asRole(ctx, &info.Spec)
 }

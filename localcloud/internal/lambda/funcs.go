@@ -124,7 +124,12 @@ func (i *funcInstance) Begin(in Invocation) {
 		return
 	}
 	run, cancel := context.WithDeadline(i.ctx, in.Deadline)
-	run = lambdacontext.NewContext(run, &lambdacontext.LambdaContext{AwsRequestID: in.RequestID, InvokedFunctionArn: in.ARN})
+	about := &lambdacontext.LambdaContext{AwsRequestID: in.RequestID, InvokedFunctionArn: in.ARN}
+	if in.ClientContext != nil {
+		// What has another shape than aws-lambda-go's is as good as none.
+		_ = json.Unmarshal(in.ClientContext, &about.ClientContext)
+	}
+	run = lambdacontext.NewContext(run, about)
 	run = context.WithValue(run, "x-amzn-trace-id", in.Trace) //nolint:staticcheck // the key that aws-lambda-go uses
 	done := make(chan Outcome, 1)
 	i.done = done

@@ -27,6 +27,7 @@ type sim struct {
 	mu       sync.Mutex
 	launched []string // instance IDs
 	sent     []sentMessage
+	refuse   error // of every message
 	meter    map[string]float64
 }
 
@@ -52,6 +53,9 @@ func newSim(opts lambda.Options, h handler) *sim {
 	})
 	opts.Launcher, opts.Meter = s.launcher, s
 	opts.Send = func(ctx context.Context, queue, body string) error {
+		if s.refuse != nil {
+			return s.refuse
+		}
 		caller, _ := account.CallerFrom(ctx)
 		m := sentMessage{queue: queue, caller: caller.Role, at: time.Now()}
 		if err := json.Unmarshal([]byte(body), &m.body); err != nil {

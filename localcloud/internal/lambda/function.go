@@ -49,6 +49,7 @@ type function struct {
 	reserved    *int
 	permissions map[string]PermissionSpec
 	async       AsyncSpec
+	logLost     string // for want of which right, on what; "" when nothing is lost
 }
 
 // FunctionARN returns the ARN of a function.
@@ -65,10 +66,8 @@ func (s *Service) PutFunction(spec FunctionSpec) (FunctionInfo, error) {
 	if err != nil {
 		return FunctionInfo{}, err
 	}
-	if s.opts.Assumable != nil {
-		if err := s.opts.Assumable(spec.RoleName); err != nil {
-			return FunctionInfo{}, invalid("The role defined for the function cannot be assumed by Lambda. (function %s: %v)", spec.Name, err)
-		}
+	if err := s.checkRole(&spec); err != nil {
+		return FunctionInfo{}, err
 	}
 	c, err := s.unpack(spec)
 	if err != nil {

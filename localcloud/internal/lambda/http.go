@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if n := len(parts); n > 0 && parts[n-1] == "" {
 		parts = parts[:n-1]
 	}
-	switch op := operation(r.Method, parts); op {
+	op := operation(r, parts)
+	switch op {
 	case "Invoke":
 		s.serveInvoke(w, r, parts[2])
 	case "GetFunction":
@@ -43,8 +45,11 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GetEventSourceMapping":
 		s.serveMapping(w, r, parts[2])
 	default:
+		if op == "" {
+			op = r.Method + " " + r.URL.Path
+		}
 		writeError(w, &httpError{http.StatusNotImplemented, "UnsupportedOperationException",
-			"the local cloud does not support Lambda operation " + r.Method + " " + r.URL.Path})
+			"the local cloud does not support the Lambda operation " + op})
 	}
 }
 
@@ -60,37 +65,6 @@ func pathSegments(u *url.URL) ([]string, error) {
 	return parts, nil
 }
 
-func operation(method string, parts []string) string {
-	if len(parts) < 2 || parts[0] != "2015-03-31" {
-		return ""
-	}
-	last := ""
-	if len(parts) == 4 {
-		last = parts[3]
-	}
-	switch parts[1] {
-	case "functions":
-		switch {
-		case len(parts) == 2 && method == http.MethodGet:
-			return "ListFunctions"
-		case len(parts) == 3 && method == http.MethodGet:
-			return "GetFunction"
-		case last == "configuration" && method == http.MethodGet:
-			return "GetFunctionConfiguration"
-		case last == "invocations" && method == http.MethodPost:
-			return "Invoke"
-		}
-	case "event-source-mappings":
-		switch {
-		case len(parts) == 2 && method == http.MethodGet:
-			return "ListEventSourceMappings"
-		case len(parts) == 3 && method == http.MethodGet:
-			return "GetEventSourceMapping"
-		}
-	}
-	return ""
-}
-
 func (s *Service) serveInvoke(w http.ResponseWriter, r *http.Request, function string) {
 	opts := InvokeOptions{TraceHeader: r.Header.Get("X-Amzn-Trace-Id"), Tail: r.Header.Get("X-Amz-Log-Type") == "Tail"}
 	switch kind := r.Header.Get("X-Amz-Invocation-Type"); kind {
@@ -101,6 +75,11 @@ func (s *Service) serveInvoke(w http.ResponseWriter, r *http.Request, function s
 		opts.DryRun = true
 	default:
 		writeError(w, invalid("invocation type %q: want RequestResponse, Event or DryRun", kind))
+		return
+	}
+	var err error
+	if opts.ClientContext, err = clientContext(r.Header.Get("X-Amz-Client-Context")); err != nil {
+		writeError(w, err)
 		return
 	}
 	if q := r.URL.Query().Get("Qualifier"); q != "" {
@@ -136,6 +115,32 @@ func (s *Service) serveInvoke(w http.ResponseWriter, r *http.Request, function s
 	}
 	w.WriteHeader(res.StatusCode)
 	_, _ = w.Write(res.Payload) // a client that is gone needs no answer
+}
+
+// maxClientContext is how long a client context may be, in base64.
+const maxClientContext = 3583
+
+// clientContext takes the JSON object out of the header, "" for none, and puts
+// it into one line: a header has no more.
+// https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#lambda-Invoke-request-ClientContext
+func clientContext(header string) ([]byte, error) {
+	if header == "" {
+		return nil, nil
+	}
+	refusal := &Invalid{Code: "InvalidRequestContentException", Message: "Client context must be a valid Base64-encoded JSON object."}
+	if len(header) > maxClientContext {
+		return nil, refusal
+	}
+	text, err := base64.StdEncoding.DecodeString(header)
+	var object map[string]json.RawMessage
+	if err != nil || json.Unmarshal(text, &object) != nil || object == nil {
+		return nil, refusal
+	}
+	var line bytes.Buffer
+	if err := json.Compact(&line, text); err != nil {
+		return nil, refusal
+	}
+	return line.Bytes(), nil
 }
 
 // httpError is an error with its status and name on the wire.

@@ -50,6 +50,10 @@ func (idle) ReceiveMessages(ctx context.Context, _ string, _ int, _ time.Duratio
 }
 func (idle) DeleteMessages(context.Context, string, []string) error { return nil }
 
+func (idle) VisibilityTimeout(arn string) (time.Duration, bool) {
+	return time.Minute, !strings.HasSuffix(arn, ":missing")
+}
+
 func newAPI(t *testing.T, opts lambda.Options) (*sim, *sdk.Client) {
 	t.Helper()
 	opts.Streams, opts.Queues = idle{}, idle{}
@@ -135,11 +139,6 @@ func TestAPIInvokeErrors(t *testing.T) {
 	}
 	if err := call("f", types.InvocationTypeEvent, `"`+strings.Repeat("x", 1<<20-2)+`"`); err != nil {
 		t.Errorf("just 1 MB async: %v", err)
-	}
-	_, err := c.ListLayers(t.Context(), &sdk.ListLayersInput{})
-	var unsupported smithy.APIError
-	if !errors.As(err, &unsupported) || !strings.Contains(unsupported.ErrorMessage(), "/layers") {
-		t.Errorf("unsupported operation: %v", err)
 	}
 }
 
@@ -298,9 +297,9 @@ func TestPermissions(t *testing.T) {
 
 func TestPutFunctionRefuses(t *testing.T) {
 	t.Parallel()
-	s := newSim(lambda.Options{Assumable: func(role string) error {
+	s := newSim(lambda.Options{Authorizer: allow{}, Assumable: func(role, function string) error {
 		if role == "foreign" {
-			return errors.New("trust policy names another service")
+			return errors.New("trust policy does not name " + function)
 		}
 		return nil
 	}}, nil)
@@ -311,7 +310,8 @@ func TestPutFunctionRefuses(t *testing.T) {
 	}{
 		"name":         {func(p *lambda.FunctionSpec) { p.Name = "a b" }, "function name"},
 		"role":         {func(p *lambda.FunctionSpec) { p.RoleName = "" }, "no role"},
-		"trust":        {func(p *lambda.FunctionSpec) { p.RoleName = "arn:aws:iam::000000000000:role/path/foreign" }, "cannot be assumed by Lambda"},
+		"trust":        {func(p *lambda.FunctionSpec) { p.RoleName = "arn:aws:iam::000000000000:role/path/foreign" }, "cannot be assumed by Lambda. (function f: trust policy does not name arn:aws:lambda:us-east-1:000000000000:function:f)"},
+		"tracing":      {func(p *lambda.FunctionSpec) { p.RoleName, p.Tracing = "caller", "Active" }, "The provided execution role does not have permissions to call PutTraceSegments on XRAY"},
 		"architecture": {func(p *lambda.FunctionSpec) { p.Architecture = "amd64" }, "x86_64 or arm64"},
 		"memory":       {func(p *lambda.FunctionSpec) { p.MemoryMB = 64 }, "memory 64 MB"},
 		"timeout":      {func(p *lambda.FunctionSpec) { p.Timeout = 901 * time.Second }, "timeout"},
@@ -320,6 +320,7 @@ func TestPutFunctionRefuses(t *testing.T) {
 		"reserved key": {func(p *lambda.FunctionSpec) { p.Env = map[string]string{"AWS_REGION": "x"} }, "Reserved keys used in this request: AWS_REGION"},
 		"key":          {func(p *lambda.FunctionSpec) { p.Env = map[string]string{"1a": "x"} }, "environment variable name"},
 		"4 KB":         {func(p *lambda.FunctionSpec) { p.Env = map[string]string{"A": strings.Repeat("x", 4096)} }, "exceeded the 4KB limit"},
+		"50 MB":        {func(p *lambda.FunctionSpec) { p.Zip = make([]byte, 50<<20+1) }, "Request must be smaller than 69905067 bytes"},
 		"zip":          {func(p *lambda.FunctionSpec) { p.Zip = []byte("x") }, "Could not unzip"},
 	} {
 		spec := lambda.FunctionSpec{Name: "f", RoleName: "r"}
@@ -330,7 +331,7 @@ func TestPutFunctionRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, tc.want)
 		}
 	}
-	if _, err := s.PutFunction(lambda.FunctionSpec{Name: "f", RoleName: "r", Env: map[string]string{"A": strings.Repeat("x", 4095)}}); err != nil {
+	if _, err := s.PutFunction(lambda.FunctionSpec{Name: "f", RoleName: "r", Tracing: "Active", Env: map[string]string{"A": strings.Repeat("x", 4095)}}); err != nil {
 		t.Errorf("exactly 4 KB: %v", err)
 	}
 }

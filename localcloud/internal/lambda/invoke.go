@@ -32,6 +32,9 @@ type InvokeOptions struct {
 	Principal string
 	// TraceHeader is the X-Ray trace header; made when "".
 	TraceHeader string
+	// ClientContext is a JSON object for the function's context, nil for none. An
+	// asynchronous invocation has none.
+	ClientContext []byte
 	// Tail asks for the last 4 KB of the invocation's log.
 	Tail bool
 	// Rendered says that the caller made the payload itself and that it is JSON.
@@ -52,6 +55,7 @@ type InvokeResult struct {
 type event struct {
 	id, trace string
 	payload   []byte
+	client    []byte // context
 	tail      *tail
 }
 
@@ -92,6 +96,7 @@ func (s *Service) Invoke(ctx context.Context, function string, payload []byte, o
 	if opts.Tail {
 		ev.tail = &tail{}
 	}
+	ev.client = opts.ClientContext
 	return s.invoke(ctx, function, ev)
 }
 
@@ -174,7 +179,7 @@ func (s *Service) begin(e *environment, ev event) running {
 		cancel()
 	}
 	if r.err == nil {
-		e.inst.Begin(Invocation{RequestID: ev.id, ARN: e.gen.info.ARN, Trace: ev.trace, Deadline: deadline, Payload: ev.payload})
+		e.inst.Begin(Invocation{RequestID: ev.id, ARN: e.gen.info.ARN, Trace: ev.trace, ClientContext: ev.client, Deadline: deadline, Payload: ev.payload})
 	}
 	return r
 }

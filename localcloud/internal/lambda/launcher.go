@@ -60,6 +60,8 @@ type Invocation struct {
 	Trace     string // X-Ray trace header
 	Deadline  time.Time
 	Payload   []byte
+	// ClientContext is a JSON object in one line, nil for none.
+	ClientContext []byte
 }
 
 // Outcome is how an invocation ended.

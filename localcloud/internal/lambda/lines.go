@@ -30,9 +30,10 @@ func (t *tail) add(line string) {
 // lines is the log of one environment. write is safe for concurrent use, the
 // rest belongs to whoever runs the invocation.
 type lines struct {
-	service            *Service
-	function, instance string
-	current            atomic.Pointer[tail]
+	service          *Service
+	gen              *generation
+	instance, stream string
+	current          atomic.Pointer[tail]
 }
 
 // write takes a line of the instance or of the platform.
@@ -40,9 +41,12 @@ func (l *lines) write(_, line string) {
 	if t := l.current.Load(); t != nil {
 		t.add(line)
 	}
+	if !l.service.mayLog(l.gen, l.stream) {
+		return
+	}
 	l.service.count(account.MeterLogBytes, float64(len(line)))
 	if log := l.service.opts.Log; log != nil {
-		log(l.function, l.instance, line)
+		log(l.gen.info.Name, l.instance, line)
 	}
 }
 
@@ -51,6 +55,9 @@ func (l *lines) write(_, line string) {
 func (l *lines) platform(line []byte) {
 	if l.read() {
 		l.write("platform", string(line))
+		return
+	}
+	if !l.service.mayLog(l.gen, l.stream) {
 		return
 	}
 	l.service.count(account.MeterLogBytes, float64(len(line)))

@@ -15,8 +15,9 @@ type (
 
 // PutMapping creates an event source mapping, or changes the one with the same
 // ID, which goes on where it was. Its polls act with the rights of the
-// function's role; without them the mapping exists, says so in LastResult and
-// in the log, and tries again. Errors: *eventsource.Invalid, *eventsource.Conflict.
+// function's role. Without them it is refused; when they are lost afterwards
+// the mapping says so in LastResult and as a problem, and tries again. Errors:
+// *eventsource.Invalid, *eventsource.Conflict.
 func (s *Service) PutMapping(spec MappingSpec) (MappingInfo, error) { return s.mappings.Put(spec) }
 
 // DeleteMapping stops and removes a mapping. Error: *eventsource.NotFound.
@@ -40,5 +41,5 @@ func (s *Service) invokeForMapping(ctx context.Context, function string, payload
 
 func (s *Service) functionForMapping(ref string) (eventsource.Function, bool) {
 	info, ok := s.Function(ref)
-	return eventsource.Function{Name: info.Name, ARN: info.ARN, Role: info.Spec.RoleName}, ok
+	return eventsource.Function{Name: info.Name, ARN: info.ARN, Role: info.Spec.RoleName, Timeout: info.Spec.Timeout}, ok
 }

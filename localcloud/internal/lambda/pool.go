@@ -12,7 +12,8 @@ import (
 )
 
 // generation is one version of a function's code and configuration with its
-// environments. Guarded by Service.mu but for info and code, which never change.
+// environments. Guarded by Service.mu but for info and code, which never change,
+// and logs.
 type generation struct {
 	fn      *function
 	info    FunctionInfo
@@ -21,6 +22,8 @@ type generation struct {
 	all     map[*environment]struct{}
 	retired bool
 	reaper  *time.Timer // runs while there are idle environments
+
+	logs atomic.Pointer[logAccess] // as last checked; not guarded
 }
 
 // environment is one execution environment. Whoever took it from the pool owns
@@ -84,7 +87,7 @@ func (s *Service) newEnvironment(g *generation) *environment {
 	if g.code.dir != "" {
 		e.temp = filepath.Join(s.dir, "tmp", e.id)
 	}
-	e.lines.service, e.lines.function, e.lines.instance = s, g.info.Name, e.id
+	e.lines.service, e.lines.gen, e.lines.instance, e.lines.stream = s, g, e.id, e.logStream
 	g.all[e] = struct{}{}
 	return e
 }

@@ -131,7 +131,9 @@ func TestProcessContext(t *testing.T) {
 	c := newCloud(t, lambda.Options{}, lambda.ProcessOptions{})
 	info := put(t, c.Service, spec(t, "f"))
 	before := time.Now()
-	res, err := c.Invoke(t.Context(), info.ARN, []byte(`{"do":"context"}`), lambda.InvokeOptions{TraceHeader: "Root=1-2-3"})
+	res, err := c.Invoke(t.Context(), info.ARN, []byte(`{"do":"context"}`), lambda.InvokeOptions{
+		TraceHeader: "Root=1-2-3", ClientContext: []byte(`{"custom":{"text":"hello"}}`),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +142,7 @@ func TestProcessContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	deadline := time.UnixMilli(r.Deadline).Sub(before)
-	if r.Request != res.RequestID || r.ARN != info.ARN || r.Trace != "Root=1-2-3" || deadline < 9*time.Second || deadline > 20*time.Second {
+	if r.Text != "hello" || r.Request != res.RequestID || r.ARN != info.ARN || r.Trace != "Root=1-2-3" || deadline < 9*time.Second || deadline > 20*time.Second {
 		t.Fatalf("context %+v, deadline in %s", r, deadline)
 	}
 }

@@ -24,14 +24,20 @@ type Options struct {
 	// access key when the instance is gone. Both may be nil.
 	Credentials func(role, session string) map[string]string
 	Revoke      func(accessKeyID string)
-	// Assumable says whether Lambda may assume a role; an error refuses the
-	// function. nil: any role will do.
-	Assumable func(role string) error
+	// Assumable says whether Lambda may assume a role on behalf of a function; an
+	// error refuses the function. nil: any role will do.
+	Assumable func(role, functionARN string) error
+	// Changes counts the changes of what Authorizer decides by. nil: it never
+	// changes its mind about the same function.
+	Changes func() uint64
 	// Environ is added to every instance's environment, over everything else.
 	Environ map[string]string
 	// Log takes what instances write and the platform's START, END and REPORT
 	// lines. It is called from many goroutines. nil: no lines are made.
 	Log func(function, instance, line string)
+	// Problem takes what goes wrong around a function, of which it does not hear
+	// itself: with its event sources, its destinations, its log. nil: none is told.
+	Problem func(function, line string)
 	// Concurrency of the account. Default 1000.
 	Concurrency int
 	// IdleAfter is how long an idle instance lives. Default 5 minutes.
@@ -112,11 +118,7 @@ func New(opts Options) *Service {
 		Send:       opts.Send,
 		RetryMin:   opts.StreamRetryMin,
 		RetryMax:   opts.StreamRetryMax,
-		Log: func(function, line string) {
-			if opts.Log != nil {
-				opts.Log(function, "event-source-mapping", line)
-			}
-		},
+		Problem:    s.problem,
 	})
 	return s
 }

@@ -13,6 +13,7 @@ const (
 	maxMemory      = 10240
 	maxTimeout     = 900 * time.Second
 	maxUnzipped    = 250 << 20
+	maxZipped      = 50 << 20 // of a package that is uploaded with the call
 )
 
 var (

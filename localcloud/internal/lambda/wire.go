@@ -238,6 +238,10 @@ func (c *wireConn) event(in *Invocation) error {
 	w = append(w, in.ARN...)
 	w = append(w, "\r\nLambda-Runtime-Trace-Id: "...)
 	w = append(w, in.Trace...)
+	if in.ClientContext != nil {
+		w = append(w, "\r\nLambda-Runtime-Client-Context: "...)
+		w = append(w, in.ClientContext...)
+	}
 	w = append(w, "\r\nContent-Length: "...)
 	w = strconv.AppendInt(w, int64(len(in.Payload)), 10)
 	w = append(w, "\r\n\r\n"...)

@@ -85,7 +85,7 @@ func TestRuntimeAPIExchange(t *testing.T) {
 	s.deliver(&Invocation{RequestID: "id", ARN: "arn", Trace: "trace", Deadline: time.UnixMilli(1234), Payload: []byte(`{"in":1}`)})
 	status, h, body := x.receive(t)
 	if status != 200 || body != `{"in":1}` || h.Get("Lambda-Runtime-Aws-Request-Id") != "id" || h.Get("Lambda-Runtime-Deadline-Ms") != "1234" ||
-		h.Get("Lambda-Runtime-Invoked-Function-Arn") != "arn" || h.Get("Lambda-Runtime-Trace-Id") != "trace" || h.Get("Content-Type") != "application/json" {
+		h.Get("Lambda-Runtime-Invoked-Function-Arn") != "arn" || h.Get("Lambda-Runtime-Trace-Id") != "trace" || h.Values("Lambda-Runtime-Client-Context") != nil || h.Get("Content-Type") != "application/json" {
 		t.Fatalf("%d %v %s", status, h, body)
 	}
 	x.send(t, answer)

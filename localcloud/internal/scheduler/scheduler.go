@@ -33,9 +33,9 @@ type Options struct {
 	Invoker Invoker
 	// Meter counts invocations; nil counts nothing.
 	Meter account.Meter
-	// Assumable says whether a role's trust policy lets the service assume it;
-	// nil lets it.
-	Assumable func(role, service string) error
+	// Assumable says whether a role's trust policy lets the service assume it on
+	// behalf of the source, a schedule group; nil lets it.
+	Assumable func(role, service, source string) error
 	// Interval, when set, replaces what every schedule's expression says.
 	Interval time.Duration
 	// Log takes one line about an invocation that was not accepted; may be nil.
@@ -104,6 +104,12 @@ func ARN(group, name string) string {
 	return "arn:aws:scheduler:" + account.Region + ":" + account.ID + ":schedule/" + group + "/" + name
 }
 
+// groupARN is what a trust policy may name: schedules by themselves it may not.
+// https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+func groupARN(group string) string {
+	return "arn:aws:scheduler:" + account.Region + ":" + account.ID + ":schedule-group/" + group
+}
+
 // Invalid is a schedule that AWS would refuse, or that the local cloud does not
 // support.
 type Invalid struct{ Message string }
@@ -157,7 +163,7 @@ func (spec ScheduleSpec) normalise() (ScheduleSpec, times, error) {
 func (s *Service) Put(spec ScheduleSpec) (ScheduleInfo, error) {
 	spec, when, err := spec.normalise()
 	if err == nil && s.opts.Assumable != nil {
-		if e := s.opts.Assumable(spec.RoleName, "scheduler.amazonaws.com"); e != nil {
+		if e := s.opts.Assumable(spec.RoleName, "scheduler.amazonaws.com", groupARN(spec.Group)); e != nil {
 			err = invalid("The execution role you provide must allow AWS EventBridge Scheduler to assume the role: %s", e)
 		}
 	}

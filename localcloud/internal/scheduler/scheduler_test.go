@@ -62,6 +62,24 @@ func spec(expression string) scheduler.ScheduleSpec {
 	return scheduler.ScheduleSpec{Name: "s", Expression: expression, TargetARN: target, RoleName: "arn:aws:iam::000000000000:role/scheduler", Input: `{"a":1}`, Enabled: true}
 }
 
+// A role may be for schedules of one group only.
+func TestRoleIsAssumedForTheGroup(t *testing.T) {
+	t.Parallel()
+	var asked string
+	s := scheduler.New(scheduler.Options{Invoker: &recorder{}, Assumable: func(role, service, source string) error {
+		asked = role + " " + service + " " + source
+		return errors.New("not trusted")
+	}})
+	defer s.Close()
+	var bad *scheduler.Invalid
+	if _, err := s.Put(spec("rate(1 minute)")); !errors.As(err, &bad) || !strings.Contains(err.Error(), "not trusted") {
+		t.Errorf("error %v", err)
+	}
+	if want := "scheduler scheduler.amazonaws.com arn:aws:scheduler:us-east-1:000000000000:schedule-group/default"; asked != want {
+		t.Errorf("asked for %s, want %s", asked, want)
+	}
+}
+
 func put(t *testing.T, s *scheduler.Service, p scheduler.ScheduleSpec) {
 	t.Helper()
 	if _, err := s.Put(p); err != nil {

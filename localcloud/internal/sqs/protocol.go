@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/streamer-go/streamer/localcloud/internal/account"
+	"github.com/streamer-go/streamer/localcloud/internal/strictjson"
 )
 
 const (
@@ -27,10 +28,14 @@ type operation func(ctx context.Context, s *Service, body []byte) (any, error)
 func handle[In any](method func(s *Service, ctx context.Context, in *In) (any, error)) operation {
 	return func(ctx context.Context, s *Service, body []byte) (any, error) {
 		in := new(In)
-		if err := json.Unmarshal(body, in); err != nil {
+		if err := strictjson.Unmarshal(body, in); err != nil {
 			var own *Error
-			if errors.As(err, &own) {
+			var unknown *strictjson.UnknownMember
+			switch {
+			case errors.As(err, &own):
 				return nil, own
+			case errors.As(err, &unknown):
+				return nil, invalidParameter("The member %s is not supported by the local cloud", unknown.Name)
 			}
 			return nil, refuse("SerializationException", "%s", err)
 		}

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/streamer-go/streamer/localcloud/internal/account"
 )
 
 // redrivePolicy is the attribute RedrivePolicy.
@@ -188,7 +190,10 @@ func (s *Service) purgeQueue(ctx context.Context, in *queueRequest) (any, error)
 	return empty{}, nil
 }
 
-func (s *Service) getQueueURL(ctx context.Context, in *struct{ QueueName string }) (any, error) {
+func (s *Service) getQueueURL(ctx context.Context, in *struct {
+	QueueName string
+	Owner     string `json:"QueueOwnerAWSAccountId"`
+}) (any, error) {
 	if in.QueueName == "" {
 		return nil, missingParameter("QueueName")
 	}
@@ -197,7 +202,7 @@ func (s *Service) getQueueURL(ctx context.Context, in *struct{ QueueName string 
 		return nil, err
 	}
 	info, ok := s.Queue(arn)
-	if !ok {
+	if !ok || in.Owner != "" && in.Owner != account.ID { // there is one account
 		return nil, noSuchQueue()
 	}
 	return map[string]string{"QueueUrl": info.URL}, nil

@@ -62,6 +62,8 @@ func TestQueuesAreFoundAndChanged(t *testing.T) {
 		if *got.QueueUrl != url || !strings.HasSuffix(url, "/"+account.ID+"/a") {
 			t.Errorf("url %s, %s", *got.QueueUrl, url)
 		}
+		_, err = c.sdk.GetQueueUrl(t.Context(), &sdk.GetQueueUrlInput{QueueName: aws.String("a"), QueueOwnerAWSAccountId: aws.String("111111111111")})
+		wantCode(t, err, "AWS.SimpleQueueService.NonExistentQueue")
 		_, err = c.sdk.GetQueueUrl(t.Context(), &sdk.GetQueueUrlInput{QueueName: aws.String("b")})
 		var typed *types.QueueDoesNotExist
 		if !errors.As(err, &typed) {

@@ -3,7 +3,7 @@
 //
 // A Service is safe for concurrent use. What waits (delays, visibility, long
 // polls) waits on a timer or a signal: a queue in which nothing is due costs
-// nothing. The package imports account alone.
+// nothing. The package imports account and strictjson alone.
 package sqs
 
 import (

@@ -47,7 +47,7 @@ func handle(ctx context.Context, e event) (reply, error) {
 		lc, _ := lambdacontext.FromContext(ctx)
 		deadline, _ := ctx.Deadline()
 		trace, _ := ctx.Value("x-amzn-trace-id").(string)
-		return reply{Request: lc.AwsRequestID, ARN: lc.InvokedFunctionArn, Trace: trace, Deadline: deadline.UnixMilli()}, nil
+		return reply{Text: lc.ClientContext.Custom["text"], Request: lc.AwsRequestID, ARN: lc.InvokedFunctionArn, Trace: trace, Deadline: deadline.UnixMilli()}, nil
 	case "sleep":
 		time.Sleep(time.Duration(e.MS) * time.Millisecond)
 		return reply{Text: "slept", PID: os.Getpid()}, nil
