@@ -23,8 +23,9 @@ const integrationTimeout = 29000
 func (p *parts) makeAPI() error {
 	api, err := apigatewayv2.NewApi(p.ctx, p.child(""), &apigatewayv2.ApiArgs{
 		ProtocolType: pulumi.String("WEBSOCKET"),
-		// Constant, so that a client cannot name a route.
-		RouteSelectionExpression: pulumi.String("$default"),
+		// Constant, so that a client cannot name a route. An unescaped dollar sign would
+		// begin a variable (API Gateway developer guide, "WebSocket selection expressions").
+		RouteSelectionExpression: pulumi.String(`\$default`),
 		Tags:                     p.settings.tags,
 	}, p.guarded()...)
 	if err != nil {

@@ -10,8 +10,9 @@ type StreamerArgs struct {
 	Handlers *Handlers `pulumi:"handlers"`
 	// Auth says how tokens are verified.
 	Auth *Auth `pulumi:"auth"`
-	// AllowedOrigins are the values of the header Origin that may connect, such
-	// as https://app.example.com. Default: all.
+	// AllowedOrigins are the values of the header Origin that may connect:
+	// scheme://host[:port] with nothing behind it, such as https://app.example.com, or
+	// * for all. Default: all.
 	AllowedOrigins []pulumi.StringInput `pulumi:"allowedOrigins,optional"`
 	// Architecture of the functions: arm64 (default) or x86_64.
 	Architecture string `pulumi:"architecture,optional"`
@@ -22,7 +23,8 @@ type StreamerArgs struct {
 	Processor  *Function `pulumi:"processor,optional"`
 	// LargePayloads makes a bucket for inputs above what a message may have (128 KB,
 	// then up to 20 MB) and for results above 350 KB. Default false: those are
-	// refused with PAYLOAD_TOO_LARGE.
+	// refused with PAYLOAD_TOO_LARGE. The component's name must be one that a bucket
+	// can have: small letters, digits and -.
 	LargePayloads bool `pulumi:"largePayloads,optional"`
 	// Lease is how long the owner of a request may be silent before it is given to
 	// another, a Go duration from 1s to 15m. Default 30s.
@@ -47,7 +49,8 @@ type StreamerArgs struct {
 	// Pulumi and (tables) in DynamoDB. Default true.
 	Protect *bool `pulumi:"protect,optional"`
 	// QuickThreshold is the estimate above which a plain handler runs in the
-	// background, a Go duration from 0s to 28s. Default 5s.
+	// background, a Go duration from 0s (any estimate) to QuickTimeout. Default 5s, or
+	// QuickTimeout where that is less.
 	QuickThreshold pulumi.StringPtrInput `pulumi:"quickThreshold,optional"`
 	// QuickTimeout is the deadline of a quick handler, a Go duration from 100ms to
 	// 25s. Default 10s.
@@ -69,7 +72,8 @@ type Handlers struct {
 	// Architecture.
 	Archive pulumi.AssetOrArchiveInput `pulumi:"archive,optional"`
 	// Environment is added to the environment of router and processor. Names that
-	// begin with STREAMER_ or AWS_ are refused.
+	// begin with STREAMER_, AWS_ or LAMBDA_ are refused. Lambda takes 4 KB of variables,
+	// Streamer's own among them, which are about 1 KB at most.
 	Environment map[string]pulumi.StringInput `pulumi:"environment,optional"`
 }
 
@@ -101,8 +105,8 @@ type Auth struct {
 type Key struct {
 	// ID is the kid of the tokens that it verifies. Default: any.
 	ID pulumi.StringPtrInput `pulumi:"keyId,optional"`
-	// PEM is a public key or certificate (RSA, ECDSA P-256, Ed25519). A private
-	// key is refused.
+	// PEM is one public key or certificate (RSA of 2048 to 8192 bits, ECDSA P-256,
+	// Ed25519). A private key is refused.
 	PEM pulumi.StringPtrInput `pulumi:"pem,optional"`
 	// Secret is base64 of an HS256 secret of at least 32 bytes. It is kept as a secret.
 	Secret pulumi.StringPtrInput `pulumi:"secret,optional" provider:"secret"`

@@ -104,6 +104,11 @@ func TestArgumentErrors(t *testing.T) {
 			`tags["aws:x"]: is a name that AWS refuses`,
 			`tags["null"]: is null`,
 		}},
+		"estimates that are cut off": {func(a *component.StreamerArgs) { a.QuickThreshold = pulumi.String("11s") },
+			[]string{"quickThreshold: is 11s, may not be more than quickTimeout, which is 10s: what is estimated to take longer would be cut off"}},
+		"variables": {func(a *component.StreamerArgs) {
+			a.Handlers.Environment = map[string]pulumi.StringInput{"LARGE": pulumi.String(strings.Repeat("x", 4000))}
+		}, []string{"handlers.environment: makes at least 4234 bytes of variables, with Streamer's own, and Lambda takes 4096: keep what is large elsewhere, and its name here"}},
 		"too slow for the router": {func(a *component.StreamerArgs) { a.Router = &component.Function{Timeout: pulumi.Int(10)} },
 			[]string{"router.timeout: is 10 seconds, must be at least two seconds more than quickTimeout, which is 10s"}},
 	}
@@ -156,6 +161,23 @@ func TestLateArgumentErrors(t *testing.T) {
 		"secret": {func(a *component.StreamerArgs) {
 			a.Auth = &component.Auth{Keys: []component.Key{{Secret: later("c2hvcnQ=").ToStringPtrOutput()}}}
 		}, "auth.keys[0].secret: has 5 bytes, must have at least 32"},
+		"router": {func(a *component.StreamerArgs) {
+			a.Router = &component.Function{Timeout: pulumi.Int(10).ToIntOutput()}
+		}, "router.timeout: is 10 seconds, must be at least two seconds more than quickTimeout, which is 10s"},
+		"timeout": {func(a *component.StreamerArgs) {
+			a.QuickThreshold, a.QuickTimeout = pulumi.String("5s"), later("4s")
+		}, "quickThreshold: is 5s, may not be more than quickTimeout, which is 4s"},
+		"variables": {func(a *component.StreamerArgs) {
+			a.Handlers.Environment = map[string]pulumi.StringInput{"LARGE": later(strings.Repeat("x", 4000))}
+		}, "handlers.environment: makes the variables of function processor take 4406 bytes, and Lambda takes 4096"},
+		"quoted variables": {func(a *component.StreamerArgs) { // each quotation mark is two characters of JSON
+			a.Handlers.Environment = map[string]pulumi.StringInput{"LARGE": later(strings.Repeat(`"`, 2000))}
+		}, "handlers.environment: makes the variables of function processor take 4406 bytes"},
+		"keys": {func(a *component.StreamerArgs) {
+			secret := base64.StdEncoding.EncodeToString(make([]byte, 600))
+			a.Auth = &component.Auth{Keys: []component.Key{{Secret: pulumi.String(secret)}, {Secret: pulumi.String(secret)}, {Secret: pulumi.String(secret)}}}
+			a.Auth.Issuer = later(strings.Repeat(`"`, 450))
+		}, "auth: makes the variables of function connect take"},
 		"too large": {func(a *component.StreamerArgs) {
 			a.Auth.Issuer = later(strings.Repeat("x", 4000)).ToStringPtrOutput()
 		}, "auth: takes 40"},

@@ -1,11 +1,8 @@
 package component
 
 import (
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -37,14 +34,14 @@ func (c *checker) auth(a *Auth, origins []pulumi.StringInput) pulumi.StringOutpu
 		c.text("auth.tenantClaim", a.TenantClaim, "", nil),
 		c.text("auth.permissionsClaim", a.PermissionsClaim, "", nil),
 		c.text("auth.queryParameter", a.QueryParameter, "", nil),
-		c.whole("auth.leewaySeconds", a.LeewaySeconds, 30, 0, 300),
+		c.whole("auth.leewaySeconds", a.LeewaySeconds, 30, 0, contract.MaxLeeway),
 	}
 	fixed := len(all)
 	for i, k := range a.Keys {
 		all = append(all, c.key(fmt.Sprintf("auth.keys[%d]", i), k)...)
 	}
-	all = append(all, c.list("auth.audience", a.Audience)...)
-	all = append(all, c.list("allowedOrigins", origins)...)
+	all = append(all, c.list("auth.audience", a.Audience, full)...)
+	all = append(all, c.list("allowedOrigins", origins, origin)...)
 	return pulumi.All(all...).ApplyT(func(v []any) (string, error) {
 		leeway := v[6].(int)
 		doc := contract.Auth{
@@ -58,6 +55,10 @@ func (c *checker) auth(a *Auth, origins []pulumi.StringInput) pulumi.StringOutpu
 		}
 		doc.Audience = texts(rest[:len(a.Audience)])
 		doc.Origins = texts(rest[len(a.Audience):])
+		// Each value is fine by itself; an Output may have come to nothing.
+		if err := doc.Check(); err != nil {
+			return "", late("auth", err.Error())
+		}
 		out, err := json.Marshal(doc)
 		if err == nil && len(out) > maxAuth {
 			err = late("auth", fmt.Sprintf("takes %d bytes, may take %d: use jwksUrl, or fewer keys", len(out), maxAuth))
@@ -92,17 +93,20 @@ func (c *checker) key(path string, k Key) []any {
 	return []any{c.text(path+".keyId", k.ID, "", nil), c.text(path+".pem", k.PEM, "", publicKey), secret}
 }
 
-func (c *checker) list(path string, in []pulumi.StringInput) []any {
+// list settles texts that are all checked by the same function.
+func (c *checker) list(path string, in []pulumi.StringInput, check func(string) string) []any {
 	out := make([]any, 0, len(in))
 	for i, v := range in {
+		path := fmt.Sprintf("%s[%d]", path, i)
 		if !given(v) {
-			c.add(fmt.Sprintf("%s[%d]", path, i), "is null")
+			c.add(path, "is null")
 			v = pulumi.String("")
+		} else if s, ok := known[string](v); ok {
+			if why := check(s); why != "" {
+				c.add(path, "%s", why)
+			}
 		}
-		if s, ok := known[string](v); ok && s == "" {
-			c.add(fmt.Sprintf("%s[%d]", path, i), "is empty")
-		}
-		out = append(out, v.ToStringOutput())
+		out = append(out, v.ToStringOutput().ApplyT(func(s string) (string, error) { return s, late(path, check(s)) }))
 	}
 	return out
 }
@@ -115,36 +119,41 @@ func texts(in []any) []string {
 	return out
 }
 
-func secureURL(v string) string {
-	u, err := url.Parse(v)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return fmt.Sprintf("is %q, must be an https URL", v)
+func full(v string) string {
+	if v == "" {
+		return "is empty"
 	}
 	return ""
 }
 
-// publicKey looks at the PEM block's kind only: the runtime parses the key, and a
-// certificate's dates are not judged at deployment.
-func publicKey(v string) string {
-	block, _ := pem.Decode([]byte(v))
-	switch {
-	case block == nil:
-		return "is not PEM: it must begin with -----BEGIN PUBLIC KEY-----"
-	case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-		return "is a private key: whoever holds it can sign tokens; give the public key"
-	case block.Type != "PUBLIC KEY" && block.Type != "RSA PUBLIC KEY" && block.Type != "CERTIFICATE":
-		return "is PEM of a " + block.Type + ", must be of a PUBLIC KEY or CERTIFICATE"
+func origin(v string) string {
+	if v == "" {
+		return "is empty"
 	}
-	return ""
+	return why(contract.CheckOrigin(v))
+}
+
+func secureURL(v string) string {
+	if !strings.HasPrefix(strings.ToLower(v), "https://") {
+		return fmt.Sprintf("is %q, must be an https URL", v)
+	}
+	return why(contract.CheckKeySetURL(v)) // does not quote it: it may hold a password
+}
+
+func publicKey(v string) string {
+	_, err := contract.ParsePublicKey(v)
+	return why(err)
 }
 
 func weakSecret(v string) string {
-	raw, err := base64.StdEncoding.DecodeString(v)
-	switch {
-	case err != nil:
-		return "is not base64"
-	case len(raw) < 32:
-		return fmt.Sprintf("has %d bytes, must have at least 32", len(raw))
+	_, err := contract.ParseSecret(v)
+	return why(err)
+}
+
+// why is what a check answers: the reason, or "".
+func why(err error) string {
+	if err == nil {
+		return ""
 	}
-	return ""
+	return err.Error()
 }

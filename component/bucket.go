@@ -2,6 +2,9 @@ package component
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
@@ -12,8 +15,20 @@ import (
 // bucket holds large inputs and results. Nil: they are switched off.
 type bucket struct{ *s3.BucketV2 }
 
-// objects covers everything in the bucket.
-func (b *bucket) objects() pulumi.StringInput { return pulumi.Sprintf("%s/*", b.Arn) }
+// objects covers what is in the bucket under a prefix.
+func (b *bucket) objects(prefix string) pulumi.StringInput {
+	return pulumi.Sprintf("%s/%s*", b.Arn, prefix)
+}
+
+var bucketStart = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
+// bucketName says whether the name of a bucket may begin so
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html).
+// Its length is that of other names.
+func bucketName(name string) bool {
+	kept := []string{"xn--", "sthree-", "amzn-s3-demo-"}
+	return bucketStart.MatchString(name) && !slices.ContainsFunc(kept, func(p string) bool { return strings.HasPrefix(name, p) })
+}
 
 // makeBucket makes a private bucket whose objects delete themselves. Browsers
 // read and write it through signed URLs, from the origins that may connect.
@@ -58,13 +73,18 @@ func (p *parts) makeBucket() error {
 
 // withBucket gives a function what it needs to use the bucket. Who may not list
 // it is answered AccessDenied for what is not there
-// (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html).
+// (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html); a read names
+// no s3:prefix that this right could be narrowed by.
 func (p *parts) withBucket(b blueprint) blueprint {
 	if p.bucket == nil {
 		return b
 	}
+	used := []pulumi.StringInput{p.bucket.objects(contract.StoredPrefix)}
+	if b.role == contract.RoleRouter { // signs URLs for uploads, and reads what came
+		used = append(used, p.bucket.objects(contract.UploadPrefix))
+	}
 	b.rights = append(b.rights,
-		allow("s3", []string{"GetObject", "PutObject"}, p.bucket.objects()),
+		allow("s3", []string{"GetObject", "PutObject"}, used...),
 		allow("s3", []string{"ListBucket"}, p.bucket.Arn),
 	)
 	b.env[contract.EnvBucket] = p.bucket.BucketV2.Bucket

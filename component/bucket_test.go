@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
 	"github.com/streamer-go/streamer/component"
 	"github.com/streamer-go/streamer/internal/contract"
 )
@@ -58,6 +60,31 @@ func TestLargePayloads(t *testing.T) {
 		uses := role == contract.RoleRouter || role == contract.RoleProcessor
 		if _, ok := given[contract.EnvBucket]; ok != uses || strings.Contains(policy, "s3:GetObject") != uses {
 			t.Errorf("%s: %v, %s", role, given, policy)
+		}
+	}
+}
+
+// Who reads uploads, and who may use what is stored.
+func TestPoliciesOfTheBucket(t *testing.T) {
+	t.Parallel()
+	golden(t, "policy-bucket.golden", more(t, deploy(t, large()), deploy(t, minimal())))
+}
+
+func TestNameThatABucketCannotHave(t *testing.T) {
+	t.Parallel()
+	for name, fine := range map[string]bool{
+		"reports-2": true, "0": true, strings.Repeat("n", 45): true,
+		"My_App": false, "my_app": false, "Reports": false, "-x": false, "xn--x": false, "sthree-x": false, "amzn-s3-demo-x": false,
+	} {
+		for _, args := range []*component.StreamerArgs{large(), minimal()} {
+			c := &cloud{}
+			err := c.run(func(ctx *pulumi.Context) error {
+				_, err := component.NewStreamerWith(ctx, name, args, noEnv, fakeBuild)
+				return err
+			})
+			if want := fine || !args.LargePayloads; (err == nil) != want || err != nil && (!strings.Contains(err.Error(), "with largePayloads the name") || len(c.resources) > 0) {
+				t.Errorf("name %q, bucket %v: %v", name, args.LargePayloads, err)
+			}
 		}
 	}
 }

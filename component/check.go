@@ -136,6 +136,25 @@ func (c *checker) number(path string, in pulumi.IntPtrInput, fallback int, check
 	}).(pulumi.IntOutput)
 }
 
+// decimal settles an optional number that need not be whole.
+func (c *checker) decimal(path string, in pulumi.Float64PtrInput, fallback float64, check func(float64) string) pulumi.Float64Output {
+	if !given(in) {
+		return pulumi.Float64(fallback).ToFloat64Output()
+	}
+	if v, ok := known[float64](in); ok {
+		if why := check(v); why != "" {
+			c.add(path, "%s", why)
+		}
+		return pulumi.Float64(v).ToFloat64Output()
+	}
+	return in.ToFloat64PtrOutput().ApplyT(func(v *float64) (float64, error) {
+		if v == nil {
+			return fallback, nil
+		}
+		return *v, late(path, check(*v))
+	}).(pulumi.Float64Output)
+}
+
 // late is the error for a value that became known after the constructor.
 func late(path, why string) error {
 	if why == "" {

@@ -76,6 +76,9 @@ func (c *cloud) NewResource(args pulumi.MockResourceArgs) (string, resource.Prop
 	case "aws:sqs/queue:Queue":
 		set("arn", "arn:aws:sqs:%s:%s", at, physical)
 		set("url", "https://sqs.eu-central-1.amazonaws.com/123456789012/%s", physical)
+	case "aws:s3/bucketV2:BucketV2":
+		set("arn", "arn:aws:s3:::%s", physical)
+		set("bucket", "%s", physical)
 	case "aws:cloudwatch/logGroup:LogGroup":
 		set("arn", "arn:aws:logs:%s:log-group:%s", at, physical)
 	}

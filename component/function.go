@@ -136,9 +136,9 @@ func (p *parts) makeFunction(b blueprint) (*function, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.env[contract.EnvRole] = pulumi.String(part)
 	b.env[contract.EnvLogLevel] = p.settings.logLevel
 	b.env[contract.EnvMetricsNamespace] = p.settings.namespace
+	b.env[contract.EnvRole] = sized(b.role, b.env)
 	after := []pulumi.Resource{group, attached}
 	if b.after != nil {
 		after = append(after, b.after.Function)

@@ -79,22 +79,16 @@ func (c *checker) overload(l *Limits, paused pulumi.BoolPtrInput) overload {
 }
 
 func (c *checker) rate(path string, in pulumi.Float64PtrInput) pulumi.StringOutput {
-	check := func(v float64) string {
+	return c.decimal(path, in, 0, func(v float64) string {
 		if !(v > 0 && v <= maxRate) {
 			return fmt.Sprintf("is %v, must be above 0 and at most %d", v, maxRate)
 		}
 		return ""
-	}
-	if v, ok := known[float64](in); ok {
-		if why := check(v); why != "" {
-			c.add(path, "%s", why)
+	}).ApplyT(func(v float64) string {
+		if v == 0 { // an Output of nothing
+			return ""
 		}
-	}
-	return in.ToFloat64PtrOutput().ApplyT(func(v *float64) (string, error) {
-		if v == nil {
-			return "", nil
-		}
-		return strconv.FormatFloat(*v, 'g', -1, 64), late(path, check(*v))
+		return strconv.FormatFloat(v, 'g', -1, 64)
 	}).(pulumi.StringOutput)
 }
 

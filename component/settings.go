@@ -27,7 +27,7 @@ type settings struct {
 	retention    pulumi.IntOutput
 	maxJobs      pulumi.IntPtrInput // nil: no limit
 	burst        pulumi.IntOutput
-	rate         pulumi.Float64PtrInput
+	rate         pulumi.Float64Output
 	overload     overload
 
 	largePayloads bool
@@ -41,8 +41,6 @@ type size struct{ memory, timeout pulumi.IntOutput }
 
 // architectures are the names that Lambda and Go have for the same machine.
 var architectures = map[string]string{"arm64": "arm64", "x86_64": "amd64"}
-
-const quickTimeout = "10s" // of a quick handler, by default
 
 var stageName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
@@ -74,9 +72,7 @@ func (a *StreamerArgs) settle(getenv func(string) string) (*settings, error) {
 	s.overload = c.overload(a.Limits, a.Paused)
 	s.logLevel = c.text("logLevel", a.LogLevel, "info", oneOf("debug", "info", "warn", "error"))
 	s.namespace = c.text("metricsNamespace", a.MetricsNamespace, "Streamer", namespace)
-	s.quickThreshold = c.text("quickThreshold", a.QuickThreshold, "5s", between(0, 28*time.Second))
-	s.quickTimeout = c.text("quickTimeout", a.QuickTimeout, quickTimeout, between(100*time.Millisecond, 25*time.Second))
-	s.answerInTime(c, a)
+	s.quick(c, a)
 	s.lease = c.text("lease", a.Lease, "30s", between(time.Second, 15*time.Minute))
 	s.label(c, a.Tags)
 	return s, c.err()
@@ -141,6 +137,7 @@ func (s *settings) handlers(c *checker, h *Handlers) {
 		}
 		s.handlerEnv[k] = h.Environment[k]
 	}
+	s.fits(c)
 }
 
 var variable = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]+$`)
@@ -181,30 +178,12 @@ func (s *settings) limits(c *checker, a *StreamerArgs) {
 		t = &Throttle{}
 	}
 	s.burst = c.whole("throttle.burst", t.Burst, 2500, 1, math.MaxInt32)
-	s.rate = pulumi.Float64(5000)
-	if given(t.Rate) {
-		s.rate = t.Rate
-		if v, ok := known[float64](t.Rate); ok && !(v > 0) {
-			c.add("throttle.rate", "is %v, must be above 0", v)
+	s.rate = c.decimal("throttle.rate", t.Rate, 5000, func(v float64) string {
+		if !(v > 0 && v <= math.MaxFloat64) {
+			return fmt.Sprintf("is %v, must be above 0", v)
 		}
-	}
-}
-
-// answerInTime looks at two values together: a quick handler's deadline must leave
-// the router time to answer.
-func (s *settings) answerInTime(c *checker, a *StreamerArgs) {
-	if a.Router == nil {
-		return
-	}
-	seconds, ok := known[int](a.Router.Timeout)
-	quick, _ := known[string](a.QuickTimeout)
-	if quick == "" && !given(a.QuickTimeout) {
-		quick = quickTimeout
-	}
-	d, err := time.ParseDuration(quick)
-	if ok && err == nil && d > time.Duration(seconds-2)*time.Second {
-		c.add("router.timeout", "is %d seconds, must be at least two seconds more than quickTimeout, which is %s", seconds, d)
-	}
+		return ""
+	})
 }
 
 func oneOf(values ...string) func(string) string {

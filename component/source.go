@@ -22,6 +22,8 @@ const (
 	// eventAge is the longest that Lambda keeps an invocation that waits for
 	// concurrency, in seconds.
 	eventAge = 6 * 3600
+	// sweepAge is after how many seconds there is another sweep.
+	sweepAge = 60
 )
 
 // makeSources connects the dispatcher with the stream and the wake queue, and
@@ -63,7 +65,15 @@ func (p *parts) makeSources() error {
 	if err != nil {
 		return err
 	}
-	_, err = lambda.NewFunctionEventInvokeConfig(p.ctx, p.child("processor"), &lambda.FunctionEventInvokeConfigArgs{
+	if err := p.makeQueueing(); err != nil {
+		return err
+	}
+	return p.allowRecursion()
+}
+
+// makeQueueing says what becomes of asynchronous invocations that wait or fail.
+func (p *parts) makeQueueing() error {
+	_, err := lambda.NewFunctionEventInvokeConfig(p.ctx, p.child("processor"), &lambda.FunctionEventInvokeConfigArgs{
 		FunctionName: p.processor.Name,
 		// The table decides what is tried again, not Lambda.
 		MaximumRetryAttempts:     pulumi.Int(0),
@@ -75,7 +85,14 @@ func (p *parts) makeSources() error {
 	if err != nil {
 		return err
 	}
-	return p.allowRecursion()
+	_, err = lambda.NewFunctionEventInvokeConfig(p.ctx, p.child("dispatcher"), &lambda.FunctionEventInvokeConfigArgs{
+		FunctionName: p.dispatcher.Name,
+		// The schedule's sweeps: the next one does what this one has not, and two
+		// would do the same at once.
+		MaximumRetryAttempts:     pulumi.Int(0),
+		MaximumEventAgeInSeconds: pulumi.Int(sweepAge),
+	}, p.options()...)
+	return err
 }
 
 // allowRecursion keeps Lambda from breaking the circle of processor, wake queue and
@@ -116,7 +133,7 @@ func (p *parts) makeSchedule() error {
 			// A sweep that is late is replaced by the next one.
 			RetryPolicy: scheduler.ScheduleTargetRetryPolicyArgs{
 				MaximumRetryAttempts:     pulumi.Int(0),
-				MaximumEventAgeInSeconds: pulumi.Int(60),
+				MaximumEventAgeInSeconds: pulumi.Int(sweepAge),
 			},
 		},
 	}, p.options(pulumi.DependsOn([]pulumi.Resource{attached}))...)

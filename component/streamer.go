@@ -82,6 +82,9 @@ func newStreamer(ctx *pulumi.Context, name string, args *StreamerArgs, b builder
 	if err != nil {
 		return nil, err
 	}
+	if set.largePayloads && !bucketName(name) {
+		return nil, fmt.Errorf("streamer: with largePayloads the name %q of the component may have small letters, digits and - only, and begin with a letter or digit: a bucket is named after it", name)
+	}
 	code, err := b.archives(ctx.Context(), args.Handlers, set)
 	if err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func (l *leftovers) of(action string) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for q := range l.running {
-		if q.action == action {
+		if q.action.name == action {
 			n++
 		}
 	}
@@ -63,7 +63,7 @@ func (l *leftovers) remove(q *quickRun, log *slog.Logger) {
 	delete(l.running, q)
 	l.n.Add(-1)
 	l.mu.Unlock()
-	log.Warn("abandoned handler returned", "action", q.action, "age", time.Since(q.started).String())
+	log.Warn("abandoned handler returned", "action", q.action.name, "age", time.Since(q.started).String())
 }
 
 // tell counts and logs the ones that still run, once a minute at most.
@@ -80,8 +80,8 @@ func (l *leftovers) tell(log *slog.Logger, m *metrics) {
 	l.told = now
 	counts := map[string]int{}
 	for q := range l.running {
-		counts[q.action]++
-		log.Error("abandoned handler still runs", "action", q.action, "age", time.Since(q.started).String())
+		counts[q.action.name]++
+		log.Error("abandoned handler still runs", "action", q.action.name, "age", time.Since(q.started).String())
 	}
 	for action, n := range counts {
 		m.quick(action, 0, n)

@@ -61,25 +61,19 @@ func (r *router) put(ctx context.Context, s session, m wire.Message, a *action, 
 	return out, answer
 }
 
-// notPlaced is the answer to a request that was not stored, or may not be.
+// notPlaced is the answer to a request that was not stored, or may not be. What is
+// refused for want of a right may be allowed soon: rights take their time to arrive.
 func (r *router) notPlaced(s session, m wire.Message, err error) []byte {
-	key := keys.Request(s.Tenant, s.User, m.ID)
-	switch {
-	case errors.Is(err, request.ErrTooLarge):
+	if errors.Is(err, request.ErrTooLarge) {
 		return wire.AppendError(nil, m.ID, &Error{
 			Code: wire.CodePayloadTooLarge, Message: fmt.Sprintf("a payload of %d bytes cannot be kept for as long as this action's requests are", len(m.Payload)),
 		}, nil)
-	case errors.Is(err, request.ErrRefused): // it would be refused again
-		ref := reference()
-		r.log.Error("store refuses a request", "request", key, "reference", ref, "error", err.Error())
-		return wire.AppendError(nil, m.ID, public(Permanent(err), ref), nil)
-	default:
-		return r.unavailable(m.ID, key, err)
 	}
+	return r.unavailable(m.ID, keys.Request(s.Tenant, s.User, m.ID), err)
 }
 
 // place stores the request. It can be repeated with the same nonce; an error means
-// that the outcome is not known, unless it is one of package request.
+// that the outcome is not known, unless it is request.ErrTooLarge.
 func (r *router) place(ctx context.Context, s session, m wire.Message, a *action, nonce string, owned request.Attrs) (out request.Outcome, err error) {
 	now := time.Now()
 	key := keys.Request(s.Tenant, s.User, m.ID)

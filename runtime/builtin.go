@@ -134,7 +134,7 @@ func (r *router) status(ctx context.Context, id string, it request.Item) (*statu
 // describe is the state of a request without its result.
 func describe(id string, it request.Item) *status {
 	st := &status{
-		RequestID: id, Action: it.Action, Status: it.State, Waiting: it.Waiting, Attempt: it.Attempt, Epoch: it.Epoch,
+		RequestID: id, Action: it.Action, Status: it.State, Waiting: waitsFor(it), Attempt: it.Attempt, Epoch: it.Epoch,
 		Retained: retainedText(it), CreatedAt: stamp(time.UnixMilli(it.CreatedAt)), Progress: progressOf(it.Progress),
 		Partials: it.Partials, Redrives: it.Redrives,
 	}
@@ -142,6 +142,27 @@ func describe(id string, it request.Item) *status {
 		st.Error = storedError(it)
 	}
 	return st
+}
+
+// startTime is what a start takes while there is a function for it.
+const startTime = 3 * time.Second
+
+// waitsFor is why a request is not started, "" for no reason: what has been offered
+// and is not taken waits for a function, of which as many are at work as there
+// may be.
+func waitsFor(it request.Item) string {
+	offered := it.State == request.Pending && it.Start == it.Epoch
+	if it.Waiting == "" && offered && time.Since(later(offeredAt(it), time.UnixMilli(it.CreatedAt))) > startTime {
+		return request.WaitsCapacity
+	}
+	return it.Waiting
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // retainedText is until when the request is kept; "" when that is not known.

@@ -181,11 +181,15 @@ func (d *dispatcher) woken(ctx context.Context, b *batch, body string) {
 // had claimed it: soon while the offer is young, for a crash at a cold start is
 // mostly a passing one, else when the sweep offers it again.
 func restart(it request.Item, now time.Time) time.Duration {
-	offered := time.UnixMilli(it.DueAt).Add(-offerWait(max(it.Offers-1, 0)))
-	if now.Sub(offered) < time.Minute {
+	if now.Sub(offeredAt(it)) < time.Minute {
 		return restartWait
 	}
 	return 0
+}
+
+// offeredAt is when a request was offered that waits for a processor.
+func offeredAt(it request.Item) time.Time {
+	return time.UnixMilli(it.DueAt).Add(-offerWait(max(it.Offers-1, 0)))
 }
 
 const (

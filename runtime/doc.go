@@ -16,6 +16,8 @@
 // The verbs of a request's walk are one file each: connect, route, accept,
 // dispatch, process, progress. Registration is not safe for concurrent use and
 // ends with Run; everything after it is. No goroutine outlives an invocation
-// but a quick handler's that ignores its cancelled context.
+// but a quick handler's that ignores its cancelled context, and connect's while it
+// fetches a key set that somebody has waited for in vain. App.Run keeps one that
+// runs quick handlers, which waits between two invocations.
 // Nothing under this package imports Pulumi.
 package streamer

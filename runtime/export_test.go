@@ -30,12 +30,14 @@ type Parts struct {
 	Lease time.Duration
 	// Limits of users and tenants.
 	Limits boot.Limits
+	// Alone is how Run runs a router.
+	Alone bool
 }
 
 func NewRouter(app *App, p Parts) lambda.Handler {
 	return &router{
 		app: app, store: p.Store, conns: p.Conns, log: p.Log, metrics: &metrics{out: p.Out, namespace: "Streamer"}, nonce: p.Nonce, threshold: 5 * time.Second, timeout: 10 * time.Second,
-		limits: newLimiter(p.Limits, p.Store, p.Log),
+		limits: newLimiter(p.Limits, p.Store, p.Log), alone: p.Alone,
 	}
 }
 

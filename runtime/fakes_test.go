@@ -70,6 +70,10 @@ func (m *memory) Do(ctx context.Context, t request.Transition, key string, p req
 	before := m.items[key]
 	after, ok := t.Apply(before, key, p)
 	out := request.Outcome{OK: ok, Found: after != nil, Item: request.Decode(after)}
+	if ok && t.Before() && fault == nil {
+		was := request.Decode(before)
+		out.Before = &was
+	}
 	if ok {
 		m.items[key] = after
 		m.done = append(m.done, t.Name)

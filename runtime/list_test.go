@@ -1,6 +1,7 @@
 package streamer_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -142,6 +143,44 @@ func TestGetNamesALargeResult(t *testing.T) {
 		s.asks(alice, "$get", `{"request_id":"r1"}`, &st)
 		if st.Ref == nil || st.Ref.Size != 130_002 || st.Ref.Parts != 3 || st.Result != nil || st.Partials != 7 {
 			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// What no function is free for says so.
+func TestWaitsForCapacity(t *testing.T) {
+	t.Parallel()
+	bubble(t, handlers(), func(t *testing.T, s *system) {
+		key := s.accept("r1", "task", `{}`)
+		waiting := func() string {
+			var st struct {
+				Waiting string `json:"waiting"`
+			}
+			f := s.says(alice, `{"id":"g","action":"$get","payload":{"request_id":"r1"}}`)
+			if err := json.Unmarshal(f.Data, &st); err != nil {
+				t.Fatal(err)
+			}
+			return st.Waiting
+		}
+		if got := waiting(); got != "" {
+			t.Errorf("at once: %q", got)
+		}
+		<-time.After(5 * time.Second)
+		if got := waiting(); got != "capacity" {
+			t.Errorf("after five seconds: %q", got)
+		}
+		<-time.After(10 * time.Minute)
+		s.offer(key)
+		if got := waiting(); got != "" {
+			t.Errorf("offered again: %q", got)
+		}
+		<-time.After(5 * time.Second)
+		if got := waiting(); got != "capacity" {
+			t.Errorf("and not taken: %q", got)
+		}
+		s.mustRun(key, 0)
+		if got := waiting(); got != "" {
+			t.Errorf("ended: %q", got)
 		}
 	})
 }

@@ -94,9 +94,10 @@ func (p *processor) claim(ctx context.Context, h work.Hint) (*owner, request.Ite
 	if h.Deadline > 0 {
 		due = time.UnixMilli(min(due.UnixMilli(), h.Deadline))
 	}
+	claimed := request.Claimed{Epoch: h.Epoch + 1, At: now.UnixMilli(), LogStream: p.where.LogStream, RequestID: invocation(ctx)}
 	out, err := p.store.Do(ctx, request.Claim, h.Key, request.Attrs{
 		request.PEpoch: h.Epoch, request.PNext: h.Epoch + 1, c.AttrLease: now.Add(p.lease).UnixMilli(),
-		c.AttrDueAt: due.UnixMilli(), c.AttrBy: p.nonce(),
+		c.AttrDueAt: due.UnixMilli(), c.AttrBy: p.nonce(), c.AttrClaimed: claimed.Attrs(),
 	})
 	if err != nil || !out.OK {
 		// Nobody will work on it at that epoch; or the offer was taken back, by somebody
@@ -106,6 +107,7 @@ func (p *processor) claim(ctx context.Context, h work.Hint) (*owner, request.Ite
 		}
 		return nil, out.Item, err
 	}
+	p.tell(ctx, out.Before)
 	o := p.owner(out.Item)
 	o.slot = h.Slot
 	return o, out.Item, nil

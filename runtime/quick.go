@@ -63,15 +63,23 @@ func (a *action) checkQuick() {
 	}
 }
 
-// quickRun is a quick handler at work. One that has returned is used again.
+// quickRun is a goroutine that runs quick handlers, one after the other: for one
+// that ignores its context must not hold up its answer. One that was answered for
+// while it still ran is not used again.
 type quickRun struct {
-	action  string
-	started time.Time
-	state   atomic.Int32  // running, then returned or given up: whoever is first
+	start   chan struct{} // holds one: what is to run is there; closed when nothing will be
 	done    chan struct{} // holds one: data and err are there
 	timer   *time.Timer
-	data    []byte
-	err     error
+	started time.Time
+
+	// What is to run, for start; what came of it, for done.
+	action *action
+	ctx    context.Context
+	in     any
+	data   []byte
+	err    error
+
+	state atomic.Int32 // running, then returned or given up: whoever is first
 }
 
 const (
@@ -80,18 +88,32 @@ const (
 	givenUp
 )
 
-// newRun takes the run that was used before, if nobody else has: a router
-// answers one message at a time on Lambda.
-func (r *router) newRun(action string, started time.Time, limit time.Duration) *quickRun {
+// begin runs the handler on the goroutine that ran the one before, if nobody else
+// has that: a router answers one message at a time on Lambda.
+func (r *router) begin(ctx context.Context, a *action, in any, started time.Time, limit time.Duration) *quickRun {
 	q := r.spare.Swap(nil)
 	if q == nil {
-		q = &quickRun{done: make(chan struct{}, 1), timer: time.NewTimer(limit)}
+		q = &quickRun{start: make(chan struct{}, 1), done: make(chan struct{}, 1), timer: time.NewTimer(limit)}
+		go r.run(q)
 	} else {
 		q.timer.Reset(limit)
 	}
-	q.action, q.started = action, started
+	q.action, q.ctx, q.in, q.started = a, ctx, in, started
 	q.state.Store(running)
+	q.start <- struct{}{}
 	return q
+}
+
+// run is the goroutine.
+func (r *router) run(q *quickRun) {
+	for range q.start {
+		q.data, q.err = q.action.call(q.ctx, nil, q.in)
+		if !q.state.CompareAndSwap(running, returned) {
+			r.left.remove(q, r.log)
+			return
+		}
+		q.done <- struct{}{}
+	}
 }
 
 // quickEnd is how a quick handler came back.
@@ -103,12 +125,19 @@ type quickEnd struct {
 	started   time.Time
 }
 
-// result takes what the handler returned, and the run back.
+// result takes what the handler returned. In a process of its own the router keeps
+// the goroutine for the next message: a fresh one costs as much as all else that a
+// message costs here, most of it for its stack, which grows anew each time.
 func (r *router) result(q *quickRun, late bool) quickEnd {
 	q.timer.Stop()
 	end := quickEnd{data: q.data, err: q.err, late: late, started: q.started}
-	q.data, q.err = nil, nil
-	r.spare.Store(q)
+	q.action, q.ctx, q.in, q.data, q.err = nil, nil, nil, nil, nil
+	if r.alone {
+		q = r.spare.Swap(q)
+	}
+	if q != nil {
+		close(q.start)
+	}
 	return end
 }
 
@@ -126,8 +155,7 @@ func (r *router) quickLimit(ctx context.Context, a *action) time.Duration {
 	return limit
 }
 
-// attempt runs a quick handler, in a goroutine of its own, for one that ignores
-// its context must not hold up its answer.
+// attempt runs a quick handler and waits for it, no longer than it may take.
 func (r *router) attempt(ctx context.Context, a *action, call Call, in any, limit time.Duration) quickEnd {
 	if r.left.of(a.name) >= maxAbandoned {
 		return quickEnd{abandoned: true, late: true, started: time.Now()}
@@ -137,17 +165,7 @@ func (r *router) attempt(ctx context.Context, a *action, call Call, in any, limi
 	if a.promote {
 		hctx.cause = ErrPromoted
 	}
-	q := r.newRun(a.name, hctx.deadline.Add(-limit), limit)
-	cctx := withCall(hctx, call)
-	go func() {
-		growStack()
-		q.data, q.err = a.call(cctx, nil, in)
-		if q.state.CompareAndSwap(running, returned) {
-			q.done <- struct{}{}
-			return
-		}
-		r.left.remove(q, r.log)
-	}()
+	q := r.begin(withCall(hctx, call), a, in, hctx.deadline.Add(-limit), limit)
 	select {
 	case <-q.done:
 		// The context may have ended a moment before the timer did.
@@ -165,15 +183,6 @@ func (r *router) attempt(ctx context.Context, a *action, call Call, in any, limi
 	}
 	<-q.done // in this moment
 	return r.result(q, true)
-}
-
-// growStack makes room on a fresh goroutine's stack while that is empty: growing
-// it from within a handler and encoding/json, twice, costs as much as they do.
-//
-//go:noinline
-func growStack() byte {
-	var room [6 << 10]byte
-	return room[len(room)-1]
 }
 
 // quick runs the handler and answers in the route response.
@@ -209,7 +218,7 @@ func (r *router) carryOn(ctx context.Context, s session, m wire.Message, a *acti
 	var out request.Outcome
 	err := tryEnd(ctx, func() (err error) { out, err = r.place(ctx, s, m, a, nonce, nil); return err })
 	switch {
-	case errors.Is(err, request.ErrTooLarge), errors.Is(err, request.ErrRefused):
+	case errors.Is(err, request.ErrTooLarge):
 		return r.notPlaced(s, m, err)
 	case err != nil:
 		r.log.Error("store is not available", "request", keys.Request(s.Tenant, s.User, m.ID), "error", err.Error())

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -377,4 +380,41 @@ func TestQuickOptionsAreChecked(t *testing.T) {
 			f()
 		})
 	}
+}
+
+// A router that keeps its goroutine runs handlers as one that does not, also when
+// one of them is given up, and several at once.
+func TestRouterThatKeepsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	app := streamer.New()
+	streamer.Handle(app, "do", func(_ context.Context, in text) (string, error) {
+		switch in.Text {
+		case "deaf":
+			<-release
+		case "panic":
+			panic("oh")
+		}
+		return in.Text, nil
+	}, streamer.Timeout(10*time.Millisecond))
+	message := streamer.Message(app, streamer.Parts{Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Out: io.Discard, Alone: true})
+	ask := func(text, want string) {
+		t.Helper()
+		got := string(message(t.Context(), fmt.Sprintf(`{"id":"r","action":"do","payload":{"text":%q}}`, text)))
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+	for range 3 {
+		ask("a", `"data":"a"`)
+		ask("panic", `"INTERNAL_ERROR"`)
+	}
+	ask("deaf", `"TIMEOUT"`)
+	ask("b", `"data":"b"`)
+	close(release)
+	var all sync.WaitGroup
+	for n := range 50 {
+		all.Go(func() { ask(fmt.Sprint("c", n), fmt.Sprintf(`"data":"c%d"`, n)) })
+	}
+	all.Wait()
 }

@@ -196,7 +196,7 @@ func (r *router) entry(ctx context.Context, p *position, f lookup, room int, fir
 	}
 	it, now := f.item, cursorOf(f.item)
 	e := &entry{
-		RequestID: p.RequestID, Status: it.State, Waiting: it.Waiting, Epoch: &now.Epoch, Seq: &now.Seq,
+		RequestID: p.RequestID, Status: it.State, Waiting: waitsFor(it), Epoch: &now.Epoch, Seq: &now.Seq,
 		Attempt: &it.Attempt, Retained: retainedText(it),
 	}
 	if s := it.Progress; s != nil && (wire.Cursor{Epoch: s.Epoch, Seq: s.Seq}).Compare(p.cursor()) > 0 {

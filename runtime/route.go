@@ -45,6 +45,7 @@ type router struct {
 	threshold time.Duration
 	timeout   time.Duration
 	left      leftovers
+	alone     bool // in a process that ends with it
 	spare     atomic.Pointer[quickRun]
 	limits    *limiter // nil: none
 }

@@ -38,6 +38,7 @@ func (app *App) Handler(h Host) (lambda.Handler, error) {
 		r := &router{
 			app: app, store: f.Store, log: f.Log, nonce: boot.Nonce,
 			metrics: &metrics{out: f.Out, namespace: f.Namespace}, threshold: f.Threshold, timeout: f.QuickTimeout, limits: newLimiter(f.Limits, f.Store, f.Log),
+			alone: h.Transport == nil,
 		}
 		if f.Push != nil {
 			r.conns = f.Push

@@ -167,3 +167,54 @@ func TestStoryIsBestEffort(t *testing.T) {
 		}
 	})
 }
+
+// An attempt that ends without a word is told of by the next one: when it began,
+// and where to look. What it said itself stays.
+func TestSilentAttemptIsToldOf(t *testing.T) {
+	t.Parallel()
+	crash := func(m *memory, at string) func(call string) error {
+		return func(call string) error {
+			if call == at {
+				return errDown
+			}
+			return nil
+		}
+	}
+	tests := map[string]struct {
+		at     string // from there on the first attempt cannot write
+		silent bool
+	}{
+		"it says nothing":        {"put blob", true},
+		"it dies after its word": {request.Retry.Name, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, jobs(returns(errors.New("boom"))), func(t *testing.T, s *system) {
+				key := s.accept("r1", "job", `{}`)
+				began := time.Now()
+				inner := crash(s.store, tt.at)
+				s.store.fault = func(call string) error {
+					if call == request.Retry.Name {
+						return errDown // killed before it could give the request up
+					}
+					return inner(call)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: "invocation-1"})
+				if err := s.invoke(ctx, s.processor, work.Hint{Key: key}); err == nil {
+					t.Fatal("it ended well")
+				}
+				s.store.fault = nil
+				time.Sleep(2 * time.Minute)
+				s.offer(key)
+				s.mustRun(key, 1)
+				got := s.told(key, 1)
+				if got == nil || got.Number != 1 || got.Began != began.UnixMilli() || got.Silent != tt.silent || got.Where.RequestID != "invocation-1" || got.Where.LogStream != "stream" {
+					t.Errorf("%+v", got)
+				}
+			})
+		})
+	}
+}

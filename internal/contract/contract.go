@@ -3,7 +3,9 @@
 // decides which stream records start work. Both import it and neither imports
 // the other, so a name that is changed here is changed on both sides.
 //
-// It imports nothing outside the standard library and holds no behaviour.
+// It imports nothing outside the standard library. What it does is to say of values
+// that one side writes and the other reads whether they are any good, so that
+// nothing passes a preview that a function would refuse.
 package contract
 
 import "strconv"
@@ -41,7 +43,7 @@ const (
 	// EnvLogLevel is debug, info (default), warn or error.
 	EnvLogLevel = "STREAMER_LOG_LEVEL"
 	// EnvQuickThreshold is a Go duration: a plain handler whose estimate is above
-	// it runs in the background. Default 5s.
+	// it runs in the background; 0 is any estimate. Default 5s.
 	EnvQuickThreshold = "STREAMER_QUICK_THRESHOLD"
 	// EnvQuickTimeout is a Go duration: the deadline of a quick handler. Default 10s.
 	EnvQuickTimeout = "STREAMER_QUICK_TIMEOUT"
@@ -102,6 +104,7 @@ const (
 	AttrDeadline  = "deadline"   // N  ms
 	AttrLease     = "lease"      // N  ms
 	AttrRunAt     = "run_at"     // N  ms
+	AttrClaimed   = "claimed"    // M  the newest claim: epoch, time, log stream, invocation
 	AttrRetained  = "retained"   // N  seconds: retained_until of the acknowledgment
 	AttrExpires   = "expires_at" // N  seconds: TTL, on terminal items and tombstones only
 	AttrDueShard  = "due_shard"  // S  hash key of the index due: "00" to "15"
@@ -147,8 +150,11 @@ const UploadPrefix = "u/"
 // under a prefix of its own, ObjectPrefix.
 func ObjectDays() []int { return []int{2, 8, 32, 128, 400} }
 
+// StoredPrefix begins the names of all objects that the functions store.
+const StoredPrefix = "b/"
+
 // ObjectPrefix begins the names of objects that are kept for that many days.
-func ObjectPrefix(days int) string { return "b/" + strconv.Itoa(days) + "/" }
+func ObjectPrefix(days int) string { return StoredPrefix + strconv.Itoa(days) + "/" }
 
 // Index is a keys-only global secondary index.
 type Index struct {
@@ -192,33 +198,6 @@ const (
 	// SweepEvent is the input of the schedule.
 	SweepEvent = `{"streamer":"sweep"}`
 )
-
-// Auth says how tokens are verified. It travels as JSON in EnvAuth.
-type Auth struct {
-	Issuer   string   `json:"issuer,omitempty"`   // required claim iss, when set
-	Audience []string `json:"audience,omitempty"` // one of them must be in aud, when set
-	Keys     []Key    `json:"keys,omitempty"`     // static keys
-	JWKSURL  string   `json:"jwks_url,omitempty"` // or a key set, https
-	// Names of the claims. Defaults: sub, tenant_id, and permissions or scope.
-	UserClaim        string `json:"user_claim,omitempty"`
-	TenantClaim      string `json:"tenant_claim,omitempty"`
-	PermissionsClaim string `json:"permissions_claim,omitempty"`
-	// Origins allowed at the handshake; empty allows all.
-	Origins []string `json:"origins,omitempty"`
-	// QueryParameter, when set, also accepts a token there. It ends up in logs.
-	QueryParameter string `json:"query_parameter,omitempty"`
-	// LeewaySeconds is the clock skew that is tolerated. Default 30.
-	LeewaySeconds *int `json:"leeway_seconds,omitempty"`
-}
-
-// Key is a static verification key.
-type Key struct {
-	ID string `json:"kid,omitempty"`
-	// PEM is a public key or certificate (RSA, ECDSA P-256, Ed25519).
-	PEM string `json:"pem,omitempty"`
-	// Secret is base64 of an HS256 secret of at least 32 bytes.
-	Secret string `json:"secret,omitempty"`
-}
 
 // Keys of the authorizer's context, all strings.
 const (

@@ -170,14 +170,17 @@ func TestStoryOfADeadRequest(t *testing.T) {
 	s.offer(key)
 	// The second is claimed, and then its function crashes.
 	it := s.item(key)
+	claimed := request.Claimed{Epoch: it.Epoch + 1, At: began.UnixMilli(), LogStream: "its stream", RequestID: "its invocation"}
 	out, err := s.store.Do(t.Context(), request.Claim, key.String(), request.Attrs{
 		request.PEpoch: it.Epoch, request.PNext: it.Epoch + 1, c.AttrLease: int64(1), c.AttrDueAt: int64(1), c.AttrBy: "crashes",
+		c.AttrClaimed: claimed.Attrs(),
 	})
-	if err != nil || !out.OK {
+	if err != nil || !out.OK || out.Before == nil || out.Before.Epoch != it.Epoch || out.Item.Epoch != it.Epoch+1 {
 		t.Fatal(out, err)
 	}
-	if story, err := s.admin.Show(t.Context(), key); err != nil || story.Status != "PROCESSING" || story.Attempts[1] != (admin.Attempt{Number: 2, Outcome: admin.Running}) {
-		t.Fatalf("%+v, %v", story, err)
+	second := admin.Attempt{Number: 2, Outcome: admin.Running, Began: time.UnixMilli(began.UnixMilli()).UTC(), LogStream: "its stream", Invocation: "its invocation"}
+	if story, err := s.admin.Show(t.Context(), key); err != nil || story.Status != "PROCESSING" || story.Attempts[1] != second {
+		t.Fatalf("%+v, %v, want %+v", story, err, second)
 	}
 	s.offer(key)
 	s.run(key)
@@ -197,8 +200,9 @@ func TestStoryOfADeadRequest(t *testing.T) {
 	}
 	for i, a := range got.Attempts {
 		if i == 1 {
-			if a != (admin.Attempt{Number: 2, Outcome: admin.Silent}) {
-				t.Errorf("%+v", a)
+			second.Outcome, second.Function, second.LogGroup = admin.Silent, "fn", "group"
+			if a != second {
+				t.Errorf("%+v, want %+v", a, second)
 			}
 			continue
 		}

@@ -33,7 +33,8 @@ const (
 )
 
 // Attempt is what is known of an attempt: all of it when it Failed or was
-// Postponed, the number alone otherwise.
+// Postponed; of one that was Silent when it began and where, once the one after it
+// has begun; of the last one the same, but for function and log group.
 type Attempt struct {
 	Number  int    `json:"attempt"`
 	Outcome string `json:"outcome"`
@@ -92,13 +93,24 @@ func story(it request.Item, told []request.Attempt) []Attempt {
 			left = left[1:]
 		}
 		if !known {
-			all = append(all, Attempt{Number: int(n), Outcome: unknown(it, n)})
+			all = append(all, untold(it, n))
 		}
 	}
 	for _, t := range left { // postponed since, which is not counted
 		all = append(all, attempt(t))
 	}
 	return all
+}
+
+// untold is the n-th attempt, which has left nothing. Of the newest the request
+// itself knows a little.
+func untold(it request.Item, n int64) Attempt {
+	a := Attempt{Number: int(n), Outcome: unknown(it, n)}
+	last := it.Claimed
+	if last != nil && n == it.Attempt && (last.Epoch == it.Epoch || it.State.Terminal() && last.Epoch == it.Epoch-1) {
+		a.Began, a.LogStream, a.Invocation = at(last.At), last.LogStream, last.RequestID
+	}
+	return a
 }
 
 // unknown is what became of the n-th attempt, which has left nothing.
@@ -120,12 +132,18 @@ func unknown(it request.Item, n int64) string {
 
 func attempt(t request.Attempt) Attempt {
 	a := Attempt{
-		Number: int(t.Number), Outcome: Failed, Began: at(t.Began), Ended: at(t.Ended),
+		Number: int(t.Number), Outcome: Failed, Began: at(t.Began),
 		Code: t.Code, Message: t.Message, Text: t.Text, Reference: t.Reference,
 		Function: t.Where.Function, LogGroup: t.Where.LogGroup, LogStream: t.Where.LogStream, Invocation: t.Where.RequestID,
 	}
-	if t.Postponed {
+	switch {
+	case t.Postponed:
 		a.Outcome = Postponed
+	case t.Silent:
+		a.Outcome = Silent
+	}
+	if t.Ended > 0 {
+		a.Ended = at(t.Ended)
 	}
 	if t.Next > 0 {
 		a.Next = at(t.Next)

@@ -243,3 +243,19 @@ func TestSchemaIsOneDocument(t *testing.T) {
 		}
 	}
 }
+
+// However much of an error has to be escaped, its frame can be sent.
+func TestErrorFrameFitsIntoAMessage(t *testing.T) {
+	t.Parallel()
+	worst := strings.Repeat("\x01", 5000)
+	e := &wire.Error{Code: wire.CodeValidation, Message: worst}
+	for range 20 {
+		e.Details = append(e.Details, wire.Detail{Path: worst, Reason: worst})
+	}
+	frame := wire.AppendError([]byte("before"), strings.Repeat("x", 128), e, &wire.Cursor{Epoch: 1, Seq: 2})
+	rest, ok := strings.CutPrefix(string(frame), "before")
+	var f wire.Frame
+	if err := f.Decode([]byte(rest)); !ok || err != nil || len(rest) > wire.MaxMessage || len(f.Details) == 0 || !f.Placed {
+		t.Errorf("%d bytes, %d details, %v", len(rest), len(f.Details), err)
+	}
+}

@@ -79,8 +79,8 @@ func New(h Host) (*Function, error) {
 	e := env{get: h.Getenv}
 	f := &Function{
 		Role: c.Role(h.Getenv(c.EnvRole)), Out: h.Log, Transport: h.Transport,
-		Threshold: e.duration(c.EnvQuickThreshold, 5*time.Second), QuickTimeout: e.duration(c.EnvQuickTimeout, 10*time.Second),
-		Lease: e.duration(c.EnvLease, 30*time.Second), Namespace: e.or(c.EnvMetricsNamespace, "Streamer"),
+		Threshold: e.duration(c.EnvQuickThreshold, 5*time.Second, 0), QuickTimeout: e.duration(c.EnvQuickTimeout, 10*time.Second, 1),
+		Lease: e.duration(c.EnvLease, 30*time.Second, 1), Namespace: e.or(c.EnvMetricsNamespace, "Streamer"),
 		Name: h.Getenv("AWS_LAMBDA_FUNCTION_NAME"), LogGroup: h.Getenv("AWS_LAMBDA_LOG_GROUP_NAME"), LogStream: h.Getenv("AWS_LAMBDA_LOG_STREAM_NAME"),
 	}
 	f.Log = slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: e.level()}))
@@ -188,14 +188,19 @@ func (e *env) or(name, fallback string) string {
 	return fallback
 }
 
-func (e *env) duration(name string, fallback time.Duration) time.Duration {
+// duration reads a duration that is no less than least.
+func (e *env) duration(name string, fallback, least time.Duration) time.Duration {
 	v := e.get(name)
 	if v == "" {
 		return fallback
 	}
 	d, err := time.ParseDuration(v)
-	if err != nil || d <= 0 {
-		e.faults = append(e.faults, fmt.Sprintf("%s is %q, want a duration above zero such as 5s", name, v))
+	if err != nil || d < least {
+		want := "above zero"
+		if least == 0 {
+			want = "of zero or more"
+		}
+		e.faults = append(e.faults, fmt.Sprintf("%s is %q, want a duration %s such as 5s", name, v, want))
 	}
 	return d
 }

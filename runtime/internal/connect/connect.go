@@ -89,8 +89,8 @@ func NewHandler(o Options) (*Handler, error) {
 		}
 	}
 	for _, origin := range o.Origins {
-		if _, ok := parseOrigin(origin); !ok && origin != "*" {
-			errs = append(errs, fmt.Errorf("make connect handler: origin %q is not scheme://host[:port]", origin))
+		if err := contract.CheckOrigin(origin); err != nil {
+			errs = append(errs, fmt.Errorf("make connect handler: origin: %w", err))
 		}
 	}
 	if len(errs) > 0 {

@@ -3,10 +3,10 @@ package connect
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/streamer-go/streamer/internal/contract"
 	"github.com/streamer-go/streamer/runtime/wire"
 )
 
@@ -120,29 +120,11 @@ func (h *Handler) allowed(hs handshake) (string, bool) {
 	if len(h.o.Origins) == 0 || len(origins) == 0 || slices.Contains(h.o.Origins, "*") {
 		return got, true
 	}
-	origin, ok := parseOrigin(got)
+	origin, ok := contract.ParseOrigin(got)
 	return got, ok && len(origins) == 1 && slices.ContainsFunc(h.o.Origins, func(o string) bool {
-		want, valid := parseOrigin(o)
+		want, valid := contract.ParseOrigin(o)
 		return valid && want == origin
 	})
-}
-
-// parseOrigin returns an origin in the spelling that browsers use: in small
-// letters, without the scheme's own port. "null", which sandboxed pages and files
-// send, is an origin like any other.
-func parseOrigin(s string) (string, bool) {
-	if s == "null" {
-		return s, true
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme == "" || u.Hostname() == "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
-		return "", false
-	}
-	host := u.Host
-	if p := u.Port(); p == "" || u.Scheme == "https" && p == "443" || u.Scheme == "http" && p == "80" {
-		host = strings.TrimSuffix(host, ":"+p)
-	}
-	return u.Scheme + "://" + strings.ToLower(host), true
 }
 
 // subprotocol chooses the subprotocol of the answer. A client that offers only

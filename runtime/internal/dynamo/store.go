@@ -41,7 +41,7 @@ func (s *Store) Do(ctx context.Context, t request.Transition, key string, p requ
 	if w.Item != nil {
 		got, err = s.put(ctx, w)
 	} else {
-		got, err = s.update(ctx, key, w)
+		got, err = s.update(ctx, key, w, t.Before())
 	}
 	var refused *types.ConditionalCheckFailedException
 	if errors.As(err, &refused) {
@@ -54,7 +54,13 @@ func (s *Store) Do(ctx context.Context, t request.Transition, key string, p requ
 	if err != nil {
 		return request.Outcome{}, fmt.Errorf("%s request %s: %w", t.Name, key, classify(err))
 	}
-	return request.Outcome{OK: true, Found: true, Item: request.Decode(unmarshal(got))}, nil
+	if !t.Before() {
+		return request.Outcome{OK: true, Found: true, Item: request.Decode(unmarshal(got))}, nil
+	}
+	was := unmarshal(got)
+	before := request.Decode(was)
+	is, _ := t.Apply(was, key, p) // DynamoDB has done the same
+	return request.Outcome{OK: true, Found: true, Item: request.Decode(is), Before: &before}, nil
 }
 
 func (s *Store) put(ctx context.Context, w request.Write) (map[string]types.AttributeValue, error) {
@@ -70,16 +76,20 @@ func (s *Store) put(ctx context.Context, w request.Write) (map[string]types.Attr
 	return item, err
 }
 
-func (s *Store) update(ctx context.Context, key string, w request.Write) (map[string]types.AttributeValue, error) {
+func (s *Store) update(ctx context.Context, key string, w request.Write, before bool) (map[string]types.AttributeValue, error) {
 	values, err := marshalAll(w.Values)
 	if err != nil {
 		return nil, err
+	}
+	which := types.ReturnValueAllNew
+	if before {
+		which = types.ReturnValueAllOld
 	}
 	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.tables.Requests, Key: requestKey(key),
 		UpdateExpression: aws.String(w.Update), ConditionExpression: aws.String(w.Condition),
 		ExpressionAttributeNames: w.Names, ExpressionAttributeValues: values,
-		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValues:                        which,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if err != nil {

@@ -325,9 +325,9 @@ func TestNewNamesAllThatIsWrong(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		"keys[0]: needs either", "keys[1]: needs either", "keys[2]: pem holds no", "keys[3]: secret is not base64", "keys[4]: secret has 5 bytes",
-		"keys[5]: secret is a PEM block", "keys[6]: RSA key has 1024 bits", "keys[7]: ECDSA key is on P-384", "keys[8]: pem holds more than one",
-		"keys[9]: pem: is a private key", `keys[10]: pem: a block of type "DH PARAMETERS"`, "jwks_url: must be https", "leeway_seconds: 601", "audience",
+		"keys[0]: needs exactly one", "keys[1]: needs exactly one", "keys[2].pem: is not PEM", "keys[3].secret: is not base64", "keys[4].secret: has 5 bytes",
+		"keys[5].secret: is a PEM block", "keys[6].pem: is an RSA key of 1024 bits", "keys[7].pem: is an ECDSA key on P-384", "keys[8].pem: holds more than one",
+		"keys[9].pem: is a private key", "keys[10].pem: is PEM of a DH PARAMETERS", "jwks_url: must be https", "leeway_seconds: is 601", "audience",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)

@@ -71,41 +71,30 @@ type Verifier struct {
 	leeway time.Duration
 }
 
-// New returns a verifier. The transport is used for the key set's URL only. An
+// New returns a verifier. The transport is used for the key set's URL only. The
 // error names everything that is wrong with auth; nothing is fetched yet.
 func New(auth contract.Auth, transport http.RoundTripper) (*Verifier, error) {
-	v := &Verifier{claims: names{user: auth.UserClaim, tenant: auth.TenantClaim, permissions: auth.PermissionsClaim}.withDefaults()}
-	var errs []error
-	if len(auth.Keys) == 0 && auth.JWKSURL == "" {
-		errs = append(errs, errors.New("neither keys nor the URL of a key set are given"))
+	if err := auth.Check(); err != nil {
+		return nil, fmt.Errorf("read token settings: %w", err)
 	}
+	v := &Verifier{claims: names{user: auth.UserClaim, tenant: auth.TenantClaim, permissions: auth.PermissionsClaim}.withDefaults()}
 	for i, k := range auth.Keys {
 		parsed, err := parseStatic(k)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("keys[%d]: %w", i, err))
-			continue
+			return nil, fmt.Errorf("read token settings: keys[%d]: %w", i, err)
 		}
 		v.static = append(v.static, parsed)
 	}
 	if auth.JWKSURL != "" {
 		remote, err := newKeySet(auth.JWKSURL, transport)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("jwks_url: %w", err))
+			return nil, fmt.Errorf("read token settings: jwks_url: %w", err)
 		}
 		v.remote = remote
 	}
 	leeway := 30 * time.Second
 	if auth.LeewaySeconds != nil {
 		leeway = time.Duration(*auth.LeewaySeconds) * time.Second
-		if leeway < 0 || leeway > 10*time.Minute {
-			errs = append(errs, fmt.Errorf("leeway_seconds: %d is not between 0 and 600", *auth.LeewaySeconds))
-		}
-	}
-	if slices.Contains(auth.Audience, "") {
-		errs = append(errs, errors.New("audience: an empty one is none"))
-	}
-	if len(errs) > 0 {
-		return nil, fmt.Errorf("read token settings: %w", errors.Join(errs...))
 	}
 	options := []lib.ParserOption{
 		lib.WithValidMethods([]string{algRS256, algES256, algEdDSA, algHS256}),

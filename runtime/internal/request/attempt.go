@@ -8,9 +8,10 @@ import "encoding/json"
 type Attempt struct {
 	Number    int64  `json:"n"`
 	Began     int64  `json:"began"`
-	Ended     int64  `json:"ended"`
+	Ended     int64  `json:"ended"`          // 0: that is not known
 	Next      int64  `json:"next,omitempty"` // when the next one is to begin; 0: it was the last
 	Postponed bool   `json:"postponed,omitempty"`
+	Silent    bool   `json:"silent,omitempty"` // it ended without a word: told by the one after it
 	Code      string `json:"code,omitempty"`
 	Message   string `json:"message,omitempty"` // as the client is told
 	Text      string `json:"text,omitempty"`

@@ -32,6 +32,7 @@ type Item struct {
 	Trace    string
 	// Checkpoint is the newest one; nil for none.
 	Checkpoint *Checkpoint
+	Claimed    *Claimed
 	Partials   int64  // of the finished log
 	Waiting    string // why it is not started: see the constants
 	Redrives   string // id of the dead request that this one repeats
@@ -47,6 +48,18 @@ type Failure struct {
 	Since                  int64 // ms: when attempts began to be postponed; 0 when they were not
 }
 
+// Claimed is the newest claim of a request: what is known of an attempt that ends
+// without a word.
+type Claimed struct {
+	Epoch, At            int64 // the epoch that it began; ms
+	LogStream, RequestID string
+}
+
+// Attrs of the claim as they are stored. It is part of every item: its names are short.
+func (p *Claimed) Attrs() Attrs {
+	return Attrs{"e": p.Epoch, "at": p.At, "log": p.LogStream, "id": p.RequestID}
+}
+
 // Checkpoint is what a handler goes on from.
 type Checkpoint struct {
 	State []byte // a blob
@@ -58,6 +71,8 @@ type Checkpoint struct {
 const (
 	WaitsTenant = "tenant" // the tenant has as many at work as it may have
 	WaitsPaused = "paused" // starts are paused
+	// WaitsCapacity is never stored: it follows from an offer that nobody takes.
+	WaitsCapacity = "capacity"
 )
 
 // Attrs of the checkpoint as they are stored.
@@ -108,6 +123,9 @@ func Decode(a Attrs) Item {
 	if f, ok := a[c.AttrFailure].(Attrs); ok {
 		it.Failure = &Failure{Code: str(f, "code"), Message: str(f, "message"), Details: str(f, "details"), Since: num(f, "since")}
 		it.Failure.Retryable, _ = f["retryable"].(bool)
+	}
+	if p, ok := a[c.AttrClaimed].(Attrs); ok {
+		it.Claimed = &Claimed{Epoch: num(p, "e"), At: num(p, "at"), LogStream: str(p, "log"), RequestID: str(p, "id")}
 	}
 	if p, ok := a[c.AttrCheckpoint].(Attrs); ok {
 		it.Checkpoint = &Checkpoint{State: raw(p, "state"), Partials: num(p, "partials"), Bytes: num(p, "bytes")}
@@ -179,6 +197,9 @@ func Advance(it Item, now time.Time) (Next, int64) {
 type Outcome struct {
 	OK, Found bool
 	Item      Item
+	// Before is the item before a transition that asks for it; nil where the reply to
+	// the write was lost.
+	Before *Item
 }
 
 // ErrRefused is returned for a call that will be refused again however often it

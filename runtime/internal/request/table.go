@@ -80,7 +80,12 @@ type Transition struct {
 	remove []string
 	// create: the item is put whole, from the parameters.
 	create bool
+	// before: the item is asked for as it was; what it is follows from that.
+	before bool
 }
+
+// Before says whether the write is to return the item as it was before.
+func (t Transition) Before() bool { return t.before }
 
 // Names of parameters that are not attributes of the same name.
 const (
@@ -129,12 +134,13 @@ var (
 	}
 	// Claim takes ownership of what was offered.
 	Claim = Transition{
-		Name: "claim", Who: "processor",
+		Name: "claim", Who: "processor", before: true,
 		when: []check{atEpoch, {c.AttrStart, equal, param(PEpoch)}},
 		sets: []set{
 			state(Processing), moved, {attr: c.AttrAttempt, to: fixed(int64(1)), add: true},
 			{attr: c.AttrLease, to: param(c.AttrLease)},
 			{attr: c.AttrBeat, to: fixed(int64(0))}, {attr: c.AttrOffers, to: fixed(int64(0))}, due, nonce,
+			{attr: c.AttrClaimed, to: param(c.AttrClaimed), optional: true},
 		},
 		remove: []string{c.AttrStart, c.AttrRunAt},
 		Then:   "cancelled meanwhile: CANCELLED; attempts or deadline spent: FAILED; else run the handler",
