@@ -122,8 +122,14 @@ func tell(s admin.Story) string {
 		if a.Began.IsZero() {
 			continue
 		}
-		line("began", "%s, took %s", when(a.Began), a.Ended.Sub(a.Began).Round(time.Millisecond))
-		line("error", "%s: %s", a.Code, a.Message)
+		if a.Ended.IsZero() {
+			line("began", "%s", when(a.Began))
+		} else {
+			line("began", "%s, took %s", when(a.Began), a.Ended.Sub(a.Began).Round(time.Millisecond))
+		}
+		if a.Code != "" {
+			line("error", "%s: %s", a.Code, a.Message)
+		}
 		if a.Text != "" && a.Text != a.Message {
 			line("text", "%s", a.Text)
 		}
@@ -131,7 +137,7 @@ func tell(s admin.Story) string {
 			line("reference", "%s", a.Reference)
 		}
 		if a.LogStream != "" {
-			line("log", "%s %s, invocation %s", a.LogGroup, a.LogStream, a.Invocation)
+			line("log", "%s, invocation %s", strings.TrimSpace(a.LogGroup+" "+a.LogStream), a.Invocation)
 		}
 		if !a.Next.IsZero() {
 			line("next", "%s", when(a.Next))

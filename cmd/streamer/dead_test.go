@@ -107,7 +107,7 @@ func TestTell(t *testing.T) {
 		},
 		RedrivenAs: "r1-r1",
 		Attempts: []admin.Attempt{
-			{Number: 1, Outcome: admin.Silent},
+			{Number: 1, Outcome: admin.Silent, Began: at, LogStream: "stream", Invocation: "first"},
 			{Number: 2, Outcome: admin.Failed, Began: at, Ended: at.Add(1500 * time.Millisecond), Code: "INTERNAL_ERROR", Message: "internal error, reference X",
 				Text: "two\nlines\x1b[2J", Reference: "X", LogGroup: "group", LogStream: "stream", Invocation: "invocation"},
 		},
@@ -121,6 +121,8 @@ func TestTell(t *testing.T) {
   redriven   as r1-r1
 
   attempt 1 of 2: ended without a word
+    began      2026-05-04 03:02:01
+    log        stream, invocation first
 
   attempt 2 of 2: failed
     began      2026-05-04 03:02:01, took 1.5s

@@ -21,7 +21,7 @@ func demo(ctx context.Context, o options, p *printer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { err = errors.Join(err, p.end(s)) }()
 	p.say("Up after %s: %d functions behind %s\n", time.Since(begun).Round(10*time.Millisecond), len(s.Cloud.Services().Functions.Functions()), s.URL)
 	if !s.Verifies {
 		return errors.New("the program does not verify tokens with the development key, so no token can be made for it")

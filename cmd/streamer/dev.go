@@ -16,11 +16,12 @@ const tokenLife = 24 * time.Hour
 func dev(ctx context.Context, o options, p *printer) (err error) {
 	begun := time.Now()
 	p.say("Standing up %s …", o.dir)
+	built := sources(o.dir) // before it is read: what changes during the build is not in it
 	s, err := start(ctx, o, p)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { err = errors.Join(err, p.end(s)) }()
 	if err := s.Announce(); err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func dev(ctx context.Context, o options, p *printer) (err error) {
 	}
 	p.say("\nEdit %s and it is built again. Ctrl-C ends it and leaves nothing behind.", o.dir)
 	p.event(ready)
-	watch(ctx, o.dir, func() { rebuild(ctx, s, p) })
+	watch(ctx, o.dir, built, func() { rebuild(ctx, s, p) })
 	return nil
 }
 

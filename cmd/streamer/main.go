@@ -38,7 +38,12 @@ flags of demo and dev:
   -v       also what the functions log
   -out     demo: the directory for the report (default ./reports-out)
   -user, -tenant, -permissions   dev: what the token says (permissions separated by commas)
+  -config key=value              a value of the program's config, as "pulumi config set" would set it; may
+                                be given several times
   -concurrency                   dev: concurrent executions of the account (default 1000)
+
+Exit codes: 0 done, 1 the job failed, 2 bad usage, 3 does not compile. docs/operations.md has the events
+of -json.
 `
 
 // notCompiled is in what the program says when the component could not build
@@ -61,7 +66,23 @@ type options struct {
 	out                       string
 	user, tenant, permissions string
 	concurrency               int
+	config                    values
 	dir                       string
+}
+
+// values are those of -config.
+type values map[string]string
+
+func (v values) String() string { return "" }
+
+// Set takes one of them.
+func (v values) Set(text string) error {
+	key, value, ok := strings.Cut(text, "=")
+	if key = strings.TrimSpace(key); !ok || key == "" {
+		return errors.New("want key=value")
+	}
+	v[key] = value
+	return nil
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
@@ -104,7 +125,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 func parse(args []string, fallback string, stderr io.Writer) (options, error) {
-	var o options
+	o := options{config: values{}}
 	// A set of our own: Pulumi's SDK registers flags on the global one.
 	f := flag.NewFlagSet("streamer "+args[0], flag.ContinueOnError)
 	f.SetOutput(stderr)
@@ -116,6 +137,7 @@ func parse(args []string, fallback string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.tenant, "tenant", "", "")
 	f.StringVar(&o.permissions, "permissions", "", "")
 	f.IntVar(&o.concurrency, "concurrency", 0, "")
+	f.Var(o.config, "config", "")
 	o.dir = fallback
 	rest := args[1:]
 	for { // flags may stand on either side of the directory
@@ -141,6 +163,9 @@ func exitCode(p *printer, err error) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, devhost.ErrNoProject):
+		p.failed(err)
+		return exitUsage
 	case errors.As(err, &source):
 		p.failed(err)
 		return exitCompile
@@ -156,7 +181,7 @@ func exitCode(p *printer, err error) int {
 // start stands the system up.
 func start(ctx context.Context, o options, p *printer) (*devhost.System, error) {
 	return devhost.Start(ctx, devhost.Options{
-		Dir: o.dir, Log: p.program,
+		Dir: o.dir, Log: p.program, Config: o.config,
 		Cloud: localcloud.Config{Concurrency: o.concurrency, Log: p.function},
 	})
 }

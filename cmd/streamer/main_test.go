@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/streamer-go/streamer/internal/build"
-	"github.com/streamer-go/streamer/localcloud"
+	"github.com/streamer-go/streamer/internal/devhost"
 	"github.com/streamer-go/streamer/localcloud/deploy"
 	"github.com/streamer-go/streamer/runtime/wire"
 )
@@ -23,13 +25,19 @@ func TestParse(t *testing.T) {
 		want options // without defaults
 		bad  bool
 	}{
-		"nothing":           {nil, options{dir: "."}, false},
-		"directory":         {[]string{"a"}, options{dir: "a"}, false},
-		"flags, directory":  {[]string{"-json", "a"}, options{dir: "a", json: true}, false},
-		"directory, flags":  {[]string{"a", "--json", "-v", "-concurrency", "7"}, options{dir: "a", json: true, verbose: true, concurrency: 7}, false},
-		"two directories":   {[]string{"a", "-v", "b"}, options{}, true},
-		"unknown flag":      {[]string{"-x"}, options{}, true},
-		"number that is no": {[]string{"-concurrency", "many"}, options{}, true},
+		"nothing":          {nil, options{dir: "."}, false},
+		"directory":        {[]string{"a"}, options{dir: "a"}, false},
+		"flags, directory": {[]string{"-json", "a"}, options{dir: "a", json: true}, false},
+		"directory, flags": {[]string{"a", "--json", "-v", "-concurrency", "7"}, options{dir: "a", json: true, verbose: true, concurrency: 7}, false},
+		"two directories":  {[]string{"a", "-v", "b"}, options{}, true},
+		"unknown flag":     {[]string{"-x"}, options{}, true},
+		"config": {
+			[]string{"-config", "maxJobs=7", "a", "--config=a:b=c=d", "-config", "empty="},
+			options{dir: "a", config: values{"maxJobs": "7", "a:b": "c=d", "empty": ""}}, false,
+		},
+		"config without value": {[]string{"-config", "maxJobs"}, options{}, true},
+		"config without key":   {[]string{"-config", "=7"}, options{}, true},
+		"number that is no":    {[]string{"-concurrency", "many"}, options{}, true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +50,10 @@ func TestParse(t *testing.T) {
 				return
 			}
 			tt.want.out, tt.want.user = "reports-out", "dev"
-			if err != nil || got != tt.want {
+			if tt.want.config == nil {
+				tt.want.config = values{}
+			}
+			if err != nil || !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("got %+v, %v; want %+v", got, err, tt.want)
 			}
 		})
@@ -59,6 +70,7 @@ func TestExitCodes(t *testing.T) {
 		"failure":                   {errors.New("x"), exitFailed},
 		"program does not compile":  {errors.Join(&build.Error{Package: "d", Output: "main.go:1:2: x"}), exitCompile},
 		"handlers do not compile":   {&deploy.Error{Program: "handlers.package does not build: x"}, exitCompile},
+		"no project":                {fmt.Errorf("start: %w", devhost.ErrNoProject), exitUsage},
 		"program fails for another": {&deploy.Error{Program: "panic: x"}, exitFailed},
 	}
 	for name, tt := range tests {
@@ -105,48 +117,6 @@ func TestJSONLines(t *testing.T) {
 	}
 	if !strings.Contains(lines[1], `"code":0`) {
 		t.Errorf("the exit says no code: %s", lines[1])
-	}
-}
-
-func TestFunctionsAreQuiet(t *testing.T) {
-	t.Parallel()
-	for text, shown := range map[string]bool{`START`: false, `{"level":"INFO"}`: false, `{"level":"WARN"}`: true, `{"level":"ERROR"}`: true} {
-		for _, verbose := range []bool{false, true} {
-			var err bytes.Buffer
-			newPrinter(options{verbose: verbose}, io.Discard, &err).function(localcloud.Line{Source: "lambda", Name: "f", Text: text})
-			if got := err.Len() > 0; got != (shown || verbose) {
-				t.Errorf("%s, verbose %v: shown %v", text, verbose, got)
-			}
-		}
-	}
-}
-
-// What a function says before it ends in main is why nothing is answered.
-func TestFunctionThatCannotStart(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	p := newPrinter(options{}, io.Discard, &out)
-	say := func(lines ...string) string {
-		out.Reset()
-		for _, text := range lines {
-			p.function(localcloud.Line{Source: "lambda", Name: "router", Text: text + "\n"})
-		}
-		return out.String()
-	}
-	const failed = "INIT_REPORT Init Duration: 3 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError"
-	if got := say("hello", "START RequestId: 1", "working"); got != "" {
-		t.Errorf("a function that works: %s", got)
-	}
-	delete(p.said, "router")
-	died := []string{"panic: streamer: action \"echo\" is registered twice", "main.main()", "\tmain.go:59", failed}
-	if got := say(died...); !strings.Contains(got, "router cannot start:\npanic: streamer") || !strings.Contains(got, "main.go:59") {
-		t.Errorf("shown is %q", got)
-	}
-	if got := say(died...); got != "" {
-		t.Errorf("the same again: %q", got)
-	}
-	if got := say("panic: another", failed); !strings.Contains(got, "another") {
-		t.Errorf("shown is %q", got)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/streamer-go/streamer/localcloud"
 	"github.com/streamer-go/streamer/runtime/wire"
 )
 
@@ -44,12 +43,10 @@ type printer struct {
 	live     bool // a progress bar can be drawn over itself
 	drawn    bool // the cursor stands behind a bar
 
-	said  map[string][]string // by function: its last lines, for when it cannot start
+	said  map[string][]string // by instance: its last lines, for when it dies
 	shown map[string]string   // by function: what was last shown of those
+	ended bool                // instances die because the system is closed
 }
-
-// lastLines is how much is kept of what a function says: a panic with its stack.
-const lastLines = 30
 
 func newPrinter(o options, stdout, stderr io.Writer) *printer {
 	p := &printer{out: stdout, err: stderr, json: o.json, verbose: o.verbose, said: map[string][]string{}, shown: map[string]string{}}
@@ -119,42 +116,6 @@ func (p *printer) program(severity, line string) {
 		return
 	}
 	p.complain("program: " + severity + ": " + strings.TrimRight(line, "\n"))
-}
-
-// function takes what functions log, and what the cloud has to say.
-func (p *printer) function(l localcloud.Line) {
-	quiet := l.Source == "lambda" && !strings.Contains(l.Text, `"level":"ERROR"`) && !strings.Contains(l.Text, `"level":"WARN"`)
-	if quiet && !p.verbose {
-		p.start(l.Name, strings.TrimRight(l.Text, "\n"))
-		return
-	}
-	p.complain(l.Name + ": " + strings.TrimRight(l.Text, "\n"))
-}
-
-// start watches for a function that ends before it serves anything, such as by a
-// panic in main: what it said last is why. The same is said once.
-func (p *printer) start(function, line string) {
-	p.mu.Lock()
-	why := ""
-	switch {
-	case strings.HasPrefix(line, "INIT_REPORT ") && strings.Contains(line, "Status: "):
-		why = strings.Join(p.said[function], "\n")
-		delete(p.said, function)
-		if p.shown[function] == why {
-			why = ""
-		} else {
-			p.shown[function] = why
-		}
-	case strings.HasPrefix(line, "START "):
-		delete(p.said, function) // it serves
-	default:
-		kept := append(p.said[function], line)
-		p.said[function] = kept[max(0, len(kept)-lastLines):]
-	}
-	p.mu.Unlock()
-	if why != "" {
-		p.complain(function + " cannot start:\n" + why)
-	}
 }
 
 const barWidth = 32

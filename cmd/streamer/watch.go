@@ -13,9 +13,8 @@ import (
 const watchEvery = 500 * time.Millisecond
 
 // watch calls changed each time when a source file under dir has come, gone or
-// changed and nothing has since, until the context ends.
-func watch(ctx context.Context, dir string, changed func()) {
-	seen := sources(dir)
+// changed since it was seen so, and nothing has after that, until the context ends.
+func watch(ctx context.Context, dir string, seen map[string]state, changed func()) {
 	dirty := false
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()

@@ -134,13 +134,14 @@ func compile(ctx context.Context, kept string, p Package, env, args []string) er
 		first.Lock()
 		defer first.Unlock()
 	}
-	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-C", p.Dir, "-o", out}, args...)...)
+	cmd := goCommand(ctx, append([]string{"build", "-C", p.Dir, "-o", out}, args...)...)
 	cmd.Env = env
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go ends its compilers
-	cmd.WaitDelay = 2 * time.Second
+	if os.Getenv("GOTMPDIR") == "" { // so that prune finds all that a killed build leaves
+		cmd.Env = append(cmd.Env, "GOTMPDIR="+work)
+	}
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Run(); err != nil {
+	if err := runGo(ctx, cmd); err != nil {
 		return failure(ctx, err, p, said.String())
 	}
 	if isArchive(out) {
@@ -254,15 +255,23 @@ func store(path string, content []byte, mode fs.FileMode) error {
 	return os.Rename(f.Name(), path)
 }
 
-// keep is how long what nobody has built again stays in the cache.
-const keep = 30 * 24 * time.Hour
+// keep is how long what nobody has built again stays in the cache, and keepWork the
+// directory that a killed process has built in: no build takes so long.
+const (
+	keep     = 30 * 24 * time.Hour
+	keepWork = 24 * time.Hour
+)
 
-// prune removes what is old, also the work of a process that was killed. It is no
-// error when it cannot: another process may do the same.
+// prune removes what is old. It is no error when it cannot: another process may do
+// the same.
 func prune(dir string) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > keep {
+		age := keep
+		if e.IsDir() {
+			age = keepWork
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > age {
 			_ = os.RemoveAll(filepath.Join(dir, e.Name()))
 		}
 	}

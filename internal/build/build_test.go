@@ -216,20 +216,24 @@ func TestBuildRemovesWhatIsOld(t *testing.T) {
 	t.Parallel()
 	cache, dir := t.TempDir(), module(t, "one")
 	first := mustBuild(t, cache, build.Package{Dir: dir}, linux("amd64"))
-	unused := filepath.Join(cache, "zip", "unused.zip")
+	const day = 24 * time.Hour
+	unused, killed, running := filepath.Join(cache, "zip", "unused.zip"), filepath.Join(cache, "bin", "work-1"), filepath.Join(cache, "bin", "work-2")
+	binary := filepath.Join(cache, "bin", "work-0123456789abcdef") // of a directory that is named work
 	write(t, unused, "old")
-	old := time.Now().Add(-31 * 24 * time.Hour)
-	for _, path := range []string{first, unused} {
-		if err := os.Chtimes(path, old, old); err != nil {
+	write(t, filepath.Join(killed, "go-build1", "b001", "main.a"), "half")
+	write(t, filepath.Join(running, "bootstrap"), "half")
+	write(t, binary, "whole")
+	for path, age := range map[string]time.Duration{first: 31 * day, unused: 31 * day, killed: 25 * time.Hour, running: 23 * time.Hour, binary: 29 * day} {
+		at := time.Now().Add(-age)
+		if err := os.Chtimes(path, at, at); err != nil {
 			t.Fatal(err)
 		}
 	}
 	mustBuild(t, cache, build.Package{Dir: dir}, linux("amd64"))
-	if _, err := os.Stat(unused); !os.IsNotExist(err) {
-		t.Errorf("an archive of last month is still there: %v", err)
-	}
-	if _, err := os.Stat(first); err != nil {
-		t.Errorf("an archive in use is gone: %v", err)
+	for path, stays := range map[string]bool{first: true, unused: false, killed: false, running: true, binary: true} {
+		if _, err := os.Stat(path); os.IsNotExist(err) == stays {
+			t.Errorf("%s stays: %v", path, err)
+		}
 	}
 }
 

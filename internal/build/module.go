@@ -1,13 +1,11 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -23,9 +21,7 @@ func Module(ctx context.Context, module, source, dir string) (string, error) {
 			return d, nil
 		}
 	}
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
-	cmd.Dir = dir
-	if out, err := cmd.Output(); err == nil {
+	if out, _, err := ask(ctx, dir, "list", "-m", "-f", "{{.Dir}}", module); err == nil {
 		if d := strings.TrimSpace(string(out)); d != "" && declares(d, module) {
 			return d, nil
 		}
@@ -66,10 +62,7 @@ func compiled(module string) (string, bool) {
 }
 
 func download(ctx context.Context, query string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", query)
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	out, err := cmd.Output()
+	out, said, err := ask(ctx, "", "mod", "download", "-json", query)
 	var answer struct{ Dir, Error string }
 	if jerr := json.Unmarshal(out, &answer); jerr == nil && answer.Dir != "" {
 		return answer.Dir, nil
@@ -77,5 +70,5 @@ func download(ctx context.Context, query string) (string, error) {
 	if err == nil {
 		err = errors.New("no directory")
 	}
-	return "", fmt.Errorf("download module %s: %w %s %s", query, err, answer.Error, strings.TrimSpace(said.String()))
+	return "", fmt.Errorf("download module %s: %w %s %s", query, err, answer.Error, strings.TrimSpace(said))
 }

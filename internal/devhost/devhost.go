@@ -63,6 +63,9 @@ type project struct {
 	name, dir string // dir of the program
 }
 
+// ErrNoProject is that a directory holds no Pulumi program.
+var ErrNoProject = errors.New("find project")
+
 // find reads the nearest Pulumi.yaml: in dir, or in its infra/.
 func find(dir string) (project, error) {
 	for _, d := range []string{dir, filepath.Join(dir, "infra")} {
@@ -80,7 +83,7 @@ func find(dir string) (project, error) {
 		main, err := filepath.Abs(filepath.Join(d, p.Main))
 		return project{name: p.Name.String(), dir: main}, err
 	}
-	return project{}, fmt.Errorf("find project: neither %s nor its infra/ has a Pulumi.yaml", dir)
+	return project{}, fmt.Errorf("%w: neither %s nor its infra/ has a Pulumi.yaml", ErrNoProject, dir)
 }
 
 // Start stands the program up. Close the system.
@@ -139,8 +142,9 @@ func (s *System) config(more map[string]string) map[string]string {
 	return config
 }
 
-// Update builds the program again and brings the system to what it says now.
-// A program that fails changes nothing.
+// Update builds the program again and brings the system to what it says now. One
+// that does not compile changes nothing. Of one that fails while it runs, what it has
+// made and changed until then stays; nothing is deleted.
 func (s *System) Update(ctx context.Context) error {
 	binary, err := build.Program(ctx, s.cache, s.project.dir)
 	if err != nil {

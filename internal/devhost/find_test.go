@@ -1,6 +1,7 @@
 package devhost
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,7 +46,7 @@ func TestFind(t *testing.T) {
 			}
 			p, err := find(dir)
 			if tt.err != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.err) {
+				if err == nil || !strings.Contains(err.Error(), tt.err) || errors.Is(err, ErrNoProject) != (name == "nowhere") {
 					t.Fatalf("got %v, want %q in it", err, tt.err)
 				}
 				return

@@ -1,10 +1,15 @@
-// Command infra is the Pulumi program of the reports example. Its config has one
-// value, the public key that tokens are verified with:
+// Command infra is the Pulumi program of the reports example. Its config has the
+// public key that tokens are verified with, and how many reports are made at once, 10
+// by default:
 //
 //	pulumi config set publicKey -- "$(cat public.pem)"
+//	pulumi config set maxJobs 100
 package main
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi/config"
 
@@ -14,16 +19,24 @@ import (
 func main() { pulumi.Run(program) }
 
 func program(ctx *pulumi.Context) error {
-	key, err := config.New(ctx, "").Try("publicKey")
+	c := config.New(ctx, "")
+	key, err := c.Try("publicKey")
 	if err != nil {
 		return err
+	}
+	jobs, err := c.TryInt("maxJobs")
+	switch {
+	case errors.Is(err, config.ErrMissingVar):
+		jobs = 10
+	case err != nil:
+		return fmt.Errorf("read config value maxJobs: %w", err)
 	}
 	// An example is made to be taken down again: its tables may be deleted.
 	protect := false
 	s, err := component.NewStreamer(ctx, "reports", &component.StreamerArgs{
 		Handlers: &component.Handlers{Package: "../cmd/handlers"},
 		Auth:     &component.Auth{Keys: []component.Key{{PEM: pulumi.String(key)}}},
-		MaxJobs:  pulumi.Int(10),
+		MaxJobs:  pulumi.Int(jobs),
 		Protect:  &protect,
 	})
 	if err != nil {
