@@ -220,7 +220,7 @@ func TestWrongUsage(t *testing.T) {
 		"unknown command": {[]string{"deploy"}, 2},
 		"unknown flag":    {[]string{"dev", "-nothing"}, 2},
 		"two directories": {[]string{"dev", "a", "b"}, 2},
-		"no project":      {[]string{"dev", t.TempDir()}, 1},
+		"no project":      {[]string{"dev", t.TempDir()}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

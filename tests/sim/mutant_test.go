@@ -1,6 +1,8 @@
 package sim_test
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -142,27 +144,83 @@ const (
 )
 
 // TestMutants takes the guards out one by one. A simulation that does not
-// notice that would prove nothing.
+// notice that would prove nothing. With STREAMER_UPDATE it begins at the first seed
+// for each, and writes how long it took to docs/simulation.md.
 func TestMutants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("many runs")
 	}
-	for _, m := range mutants {
-		t.Run(m.name, func(t *testing.T) {
-			t.Parallel()
-			requests, mutated := 0, int64(0)
-			for seed := m.seed; requests < mutantMost; seed++ {
-				p := rough(seed)
-				p.mutant = &m
-				r := play(t, p)
-				requests += p.requests()
-				mutated += r.mutated
-				if len(r.violations) > 0 && sound(t, seed) {
-					t.Logf("caught by seed %d after %d requests, %d calls without it: %s: %.200s", seed, requests, mutated, r.violations[0].request, r.violations[0].text)
-					return
-				}
+	update := os.Getenv("STREAMER_UPDATE") != ""
+	rows := make([]string, len(mutants))
+	t.Run("guards", func(t *testing.T) {
+		for i, m := range mutants {
+			if update {
+				m.seed = 0
 			}
-			t.Errorf("not caught by %d requests, %d writes without it", requests, mutated)
-		})
+			t.Run(m.name, func(t *testing.T) {
+				t.Parallel()
+				rows[i] = m.catch(t)
+			})
+		}
+	})
+	if !update || t.Failed() {
+		return
 	}
+	table := "| taken out | requests | calls without it | noticed by |\n|---|--:|--:|---|\n" + strings.Join(rows, "")
+	if err := document("guards", table); err != nil {
+		t.Error(err)
+	}
+}
+
+// catch runs one seed after the other until the guard is missed.
+func (m *mutant) catch(t *testing.T) (row string) {
+	t.Helper()
+	requests, mutated := 0, int64(0)
+	for seed := m.seed; requests < mutantMost; seed++ {
+		p := rough(seed)
+		p.mutant = m
+		r := play(t, p)
+		requests += p.requests()
+		mutated += r.mutated
+		if len(r.violations) > 0 && sound(t, seed) {
+			first := r.violations[0]
+			t.Logf("caught by seed %d after %d requests, %d calls without it: %s: %.200s", seed, requests, mutated, first.request, first.text)
+			return fmt.Sprintf("| %s | %d | %d | %s |\n", m.name, requests, mutated, m.noticed(first))
+		}
+	}
+	t.Errorf("not caught by %d requests, %d writes without it", requests, mutated)
+	return ""
+}
+
+// noticed is a violation in a few words: a write is told by what is wrong with it.
+func (m *mutant) noticed(v violation) string {
+	text := v.text
+	if rest, ok := strings.CutPrefix(text, "write "); ok {
+		if _, wrong, ok := strings.Cut(rest, ": "); ok {
+			text = wrong
+		}
+	}
+	if strings.Contains(text, "hears two ends") {
+		text = "a client hears two ends"
+	}
+	if len(text) > 90 {
+		text = text[:90] + " …"
+	}
+	return strings.NewReplacer("|", "/", "\n", " ").Replace(text)
+}
+
+// document puts a table into docs/simulation.md, between the marks of that name.
+func document(mark, table string) error {
+	const path = "../../docs/simulation.md"
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	begin, end := "<!-- "+mark+" -->\n", "<!-- end of "+mark+" -->"
+	head, rest, ok := strings.Cut(string(raw), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		return fmt.Errorf("%s has no place for %s", path, mark)
+	}
+	return os.WriteFile(path, []byte(head+begin+table+end+tail), 0o644)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // Settings of a run, in the environment. They are read by tests, never before, for
@@ -33,22 +34,50 @@ func TestSimulation(t *testing.T) {
 	if testing.Short() {
 		requests = perRun / 4
 	}
-	for _, seed := range seeds(t) {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			t.Parallel()
-			r := play(t, newPlan(seed, requests))
-			t.Log(r)
-			if os.Getenv(storySetting) != "" {
-				t.Log("\n" + r.story.about(nil))
-			}
-			for _, v := range r.violations {
-				t.Errorf("%s: %s", v.request, v.text)
-			}
-			if len(r.violations) > 0 && shrunk.CompareAndSwap(false, true) {
-				tell(t, r)
-			}
-		})
-	}
+	var sum total
+	began := time.Now()
+	t.Run("seed", func(t *testing.T) {
+		for _, seed := range seeds(t) {
+			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+				t.Parallel()
+				r := play(t, newPlan(seed, requests))
+				sum.add(r)
+				t.Log(r)
+				if os.Getenv(storySetting) != "" {
+					t.Log("\n" + r.story.about(nil))
+				}
+				for _, v := range r.violations {
+					t.Errorf("%s: %s", v.request, v.text)
+				}
+				if len(r.violations) > 0 && shrunk.CompareAndSwap(false, true) {
+					tell(t, r)
+				}
+			})
+		}
+	})
+	t.Logf("%s in %s", &sum, time.Since(began).Round(time.Second))
+}
+
+// total is the sum of some runs.
+type total struct {
+	runs, requests, accepted, faults, invocations, violations atomic.Int64
+	virtual                                                   atomic.Int64
+}
+
+func (s *total) add(r *report) {
+	s.runs.Add(1)
+	s.requests.Add(int64(r.plan.requests()))
+	s.accepted.Add(int64(r.requests))
+	s.faults.Add(int64(len(r.fired)))
+	s.invocations.Add(int64(r.invocations))
+	s.violations.Add(int64(len(r.violations)))
+	s.virtual.Add(int64(r.virtual))
+}
+
+func (s *total) String() string {
+	return fmt.Sprintf("%d runs, %d requests, %d of them accepted, %d faults, %d invocations, %.0f hours of virtual time, %d violations",
+		s.runs.Load(), s.requests.Load(), s.accepted.Load(), s.faults.Load(), s.invocations.Load(),
+		time.Duration(s.virtual.Load()).Hours(), s.violations.Load())
 }
 
 // TestReplay plays plans twice. What Go itself leaves to chance, such as which
