@@ -319,7 +319,7 @@ func TestPutFunctionRefuses(t *testing.T) {
 		"runtime":      {func(p *lambda.FunctionSpec) { p.Runtime = "python3.12" }, "python3.12 is not supported locally"},
 		"reserved key": {func(p *lambda.FunctionSpec) { p.Env = map[string]string{"AWS_REGION": "x"} }, "Reserved keys used in this request: AWS_REGION"},
 		"key":          {func(p *lambda.FunctionSpec) { p.Env = map[string]string{"1a": "x"} }, "environment variable name"},
-		"4 KB":         {func(p *lambda.FunctionSpec) { p.Env = map[string]string{"A": strings.Repeat("x", 4096)} }, "exceeded the 4KB limit"},
+		"4 KB":         {func(p *lambda.FunctionSpec) { p.Env = map[string]string{"A": strings.Repeat(`"`, 2045)} }, "exceeded the 4KB limit"},
 		"50 MB":        {func(p *lambda.FunctionSpec) { p.Zip = make([]byte, 50<<20+1) }, "Request must be smaller than 69905067 bytes"},
 		"zip":          {func(p *lambda.FunctionSpec) { p.Zip = []byte("x") }, "Could not unzip"},
 	} {
@@ -331,7 +331,7 @@ func TestPutFunctionRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, tc.want)
 		}
 	}
-	if _, err := s.PutFunction(lambda.FunctionSpec{Name: "f", RoleName: "r", Tracing: "Active", Env: map[string]string{"A": strings.Repeat("x", 4095)}}); err != nil {
+	if _, err := s.PutFunction(lambda.FunctionSpec{Name: "f", RoleName: "r", Tracing: "Active", Env: map[string]string{"A": strings.Repeat("x", 4088)}}); err != nil {
 		t.Errorf("exactly 4 KB: %v", err)
 	}
 }

@@ -1,6 +1,8 @@
 package lambda
 
 import (
+	"bytes"
+	"encoding/json"
 	"regexp"
 	"strings"
 	"time"
@@ -8,7 +10,7 @@ import (
 
 // Limits of a function's configuration.
 const (
-	maxEnvironment = 4 << 10 // bytes of all names and values
+	maxEnvironment = 4 << 10 // bytes of all names and values, as a JSON object
 	minMemory      = 128
 	maxMemory      = 10240
 	maxTimeout     = 900 * time.Second
@@ -79,9 +81,7 @@ func (p FunctionSpec) normalise() (FunctionSpec, error) {
 }
 
 func checkVariables(name string, env map[string]string) error {
-	size := 0
-	for k, v := range env {
-		size += len(k) + len(v)
+	for k := range env {
 		if reservedVariables[k] {
 			return invalid("Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %s", k)
 		}
@@ -89,8 +89,20 @@ func checkVariables(name string, env map[string]string) error {
 			return invalid("function %s: environment variable name %q: want letters, digits and _, a letter first", name, k)
 		}
 	}
-	if size > maxEnvironment {
+	if size := measure(env); size > maxEnvironment {
 		return invalid("Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. Function %s has %d bytes.", name, size)
 	}
 	return nil
+}
+
+// measure is how many bytes the variables take as JSON.
+func measure(env map[string]string) int {
+	if len(env) == 0 {
+		return 0
+	}
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(env) // strings always encode
+	return out.Len() - len("\n")
 }
