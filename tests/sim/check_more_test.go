@@ -29,7 +29,7 @@ func (w *world) checkRuns() {
 				continue
 			}
 			inv := w.nonces[i.by]
-			spent := i.attempt > i.max || i.cancel || !c.at.Before(time.UnixMilli(i.deadline).Add(-2*w.plan.skew))
+			spent := i.attempt > i.max || cancelled(changes[n:], i.epoch) || !c.at.Before(time.UnixMilli(i.deadline).Add(-2*w.plan.skew))
 			if n+1 < len(changes) && changes[n+1].item.attempt == i.attempt-1 {
 				continue // postponed, which costs no attempt; or carried on
 			}
@@ -39,6 +39,17 @@ func (w *world) checkRuns() {
 			w.violate(request, "epoch %d was claimed by an invocation that ended well and did not run the handler", i.epoch)
 		}
 	}
+}
+
+// cancelled says whether the request was cancelled within the epoch that begins
+// changes: after a claim whose reply was lost, before it was asked again.
+func cancelled(changes []change, epoch int64) bool {
+	for _, c := range changes {
+		if c.item.epoch == epoch && c.item.cancel {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *world) ranBy(request string, inv *invocation) bool {
