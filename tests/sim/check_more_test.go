@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ func (w *world) checkRuns() {
 			}
 			inv := w.nonces[i.by]
 			spent := i.attempt > i.max || cancelled(changes[n:], i.epoch) || !c.at.Before(time.UnixMilli(i.deadline).Add(-2*w.plan.skew))
-			if n+1 < len(changes) && changes[n+1].item.attempt == i.attempt-1 {
+			if slices.ContainsFunc(changes[n:], func(c change) bool { return c.item.epoch == i.epoch+1 && c.item.attempt == i.attempt-1 }) {
 				continue // postponed, which costs no attempt; or carried on
 			}
 			if inv == nil || !inv.ended || inv.failed || inv.lost || spent || w.ranBy(request, inv) || w.missedInput(request, inv) {

@@ -148,9 +148,10 @@ func (c *client) look(ctx context.Context) {
 		switch {
 		case a.pieces.lacks:
 			c.pursue(a)
-		case time.Since(a.sent) < silenceLimit || time.Since(a.heard) < quiet:
+		case time.Since(a.sent) < silenceLimit:
 		case a.ending != nil:
 			c.pursue(a)
+		case time.Since(a.heard) < quiet:
 		case a.acked:
 			get = append(get, a)
 		default:
