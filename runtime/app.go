@@ -113,17 +113,26 @@ func decoder[In any]() func(json.RawMessage) (any, *Error) {
 			return in, nil
 		}
 		if err := v.Validate(); err != nil {
-			return nil, asInvalid(err)
+			if bad := asInvalid(err); bad != nil {
+				return nil, bad
+			}
 		}
 		return in, nil
 	}
 }
 
 // asInvalid makes a validation error of what Validate returned. Its text is
-// meant for the client.
+// meant for the client. A nil *Error means that nothing is wrong.
 func asInvalid(err error) *Error {
-	if known, ok := err.(*Error); ok { //nolint:errorlint // a wrapped one may carry text that is not for the client
-		return known
+	if e, ok := err.(*Error); ok { //nolint:errorlint // a wrapped one may carry text that is not for the client
+		if e == nil || e.Code.Known() && !e.SameID {
+			return e
+		}
+		told := *e
+		if told.SameID = false; !told.Code.Known() {
+			told.Code = wire.CodeValidation
+		}
+		return &told
 	}
 	return &Error{Code: wire.CodeValidation, Message: "the payload is not valid", Details: []wire.Detail{{Path: "payload", Reason: err.Error()}}}
 }
@@ -141,7 +150,7 @@ func (a *action) call(ctx context.Context, task *Task, in any) (data []byte, err
 		err = errors.New("the handler returned a nil *Error as its error")
 	}
 	if err != nil {
-		_, _ = err.Error(), known(err) // methods of the handler's, which may panic: here, not later
+		_, _ = err.Error(), declared(err) // methods of the handler's, which may panic: here, not later
 		return nil, err
 	}
 	if data, err = encode(out); err != nil {

@@ -29,6 +29,15 @@ func storeBlob(ctx context.Context, store blobStore, key, name string, data []by
 	return blobs.Put(ctx, store, key, name, data, expires)
 }
 
+// storable is what bounds data of that length that storeBlob cannot hold: what an
+// object may have; else there is no bucket, or none that keeps it for as long.
+func storable(n int) int {
+	if n > blobs.MaxObject {
+		return blobs.MaxObject
+	}
+	return maxHistory
+}
+
 // loadBlob is the other way.
 func loadBlob(ctx context.Context, store blobStore, key string, blob []byte) ([]byte, error) {
 	return blobs.Load(ctx, store, key, blob)

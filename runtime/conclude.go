@@ -47,7 +47,7 @@ func (p *processor) end(ctx context.Context, o *owner, it request.Item, v verdic
 			return err
 		})
 		if errors.Is(err, request.ErrTooLarge) {
-			return p.end(ctx, o, it, verdict{state: request.Failed, err: tooLarge(len(v.output), maxHistory)})
+			return p.end(ctx, o, it, verdict{state: request.Failed, err: tooLarge(len(v.output), storable(len(v.output)))})
 		}
 		if errors.Is(err, request.ErrRefused) { // another attempt would end here too
 			v = p.judge(it, p.unknown(), nil, Permanent(err), nil)
@@ -128,7 +128,7 @@ func (p *processor) write(ctx context.Context, o *owner, t request.Transition, v
 	}
 	if v.err != nil {
 		f := storedFailure(v.err)
-		f.Since = v.since
+		f.Waited = v.waited.Milliseconds()
 		attrs[c.AttrFailure] = f.Attrs()
 	}
 	o.letGo() // no beat comes in between, nor after it

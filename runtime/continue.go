@@ -29,7 +29,7 @@ func (j *journal) goesOn(it request.Item, err, cause error) bool {
 	var permanent *permanentError
 	var later *retryError
 	var panicked *panicError
-	told := known(err)
+	told := declared(err)
 	switch {
 	case !errors.Is(cause, ErrDeadline), time.Now().UnixMilli() >= it.Deadline:
 		return false

@@ -192,12 +192,21 @@ func offeredAt(it request.Item) time.Time {
 	return time.UnixMilli(it.DueAt).Add(-offerWait(max(it.Offers-1, 0)))
 }
 
-const (
-	// sweepMargin is what a sweep leaves of the function's time.
-	sweepMargin = 4 * time.Second
-	// sweepListing is what it leaves for looking at what it has listed.
-	sweepListing = 8 * time.Second
-)
+// margins are what a sweep leaves of the function's time.
+type margins struct {
+	end  time.Duration // for what is under way
+	look time.Duration // more than that, when it stops listing: for looking at what it has listed
+}
+
+// marginsOf are a few seconds, or parts of a function's time that has not many.
+func marginsOf(ctx context.Context) margins {
+	m := margins{4 * time.Second, 8 * time.Second}
+	if end, ok := ctx.Deadline(); ok {
+		left := time.Until(end)
+		m = margins{min(m.end, left/5), min(m.look, left*2/5)}
+	}
+	return m
+}
 
 // errNoTime ends a sweep that is not through; the next one goes on.
 var errNoTime = errors.New("there is no time for more")
@@ -206,8 +215,9 @@ var errNoTime = errors.New("there is no time for more")
 // found again.
 func (d *dispatcher) sweep(ctx context.Context) error {
 	now := time.Now().UnixMilli()
+	leave := marginsOf(ctx)
 	errs := make([]error, c.DueShards)
-	each(errs, func(shard int) { errs[shard] = d.sweepShard(ctx, keys.Shard(shard), now) })
+	each(errs, func(shard int) { errs[shard] = d.sweepShard(ctx, keys.Shard(shard), now, leave) })
 	early := 0
 	for i, err := range errs {
 		if errors.Is(err, errNoTime) {
@@ -223,21 +233,25 @@ func (d *dispatcher) sweep(ctx context.Context) error {
 // sweepShard lists what is due, which is cheap, and begins anywhere in it: the time
 // may be over before all is looked at, and it must not be the same part that is
 // not, for as long as starts are paused, say.
-func (d *dispatcher) sweepShard(ctx context.Context, shard string, now int64) error {
+func (d *dispatcher) sweepShard(ctx context.Context, shard string, now int64, leave margins) (err error) {
 	var pages [][]string
 	for next := any(nil); ; {
-		due, more, err := d.store.Due(ctx, shard, now, next)
-		if err != nil {
-			return err
+		due, more, bad := d.store.Due(ctx, shard, now, next)
+		if bad != nil {
+			return bad
 		}
 		pages = append(pages, due)
-		if next = more; next == nil || !timeFor(ctx, sweepMargin+sweepListing) {
+		if next = more; next == nil {
+			break
+		}
+		if !timeFor(ctx, leave.end+leave.look) {
+			err = errNoTime
 			break
 		}
 	}
 	begin := int(share(shard, now, time.Duration(len(pages))))
 	for n := range pages {
-		if n > 0 && !timeFor(ctx, sweepMargin) {
+		if n > 0 && !timeFor(ctx, leave.end) {
 			return errNoTime
 		}
 		page := pages[(begin+n)%len(pages)]
@@ -247,7 +261,7 @@ func (d *dispatcher) sweepShard(ctx context.Context, shard string, now int64) er
 			}
 		})
 	}
-	return nil
+	return err
 }
 
 // timeFor says whether that much is left of the function's time.

@@ -10,8 +10,9 @@ import (
 )
 
 // Error is an error that the client may read: a code of the wire's vocabulary,
-// a message, and the paths of what is wrong. Any other error reaches clients as
-// INTERNAL_ERROR with a reference that is also in the log.
+// a message, and the paths of what is wrong. Any other error, and one with another
+// code, reaches clients as INTERNAL_ERROR with a reference that is also in the log.
+// SameID is the runtime's own: it is not sent for an error of a handler.
 type Error = wire.Error
 
 // Detail is one thing that is wrong with an input: where, and why.
@@ -71,13 +72,28 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// known is the error in err that a client may read; nil when there is none.
-func known(err error) *Error {
+// declared is the *Error in err; nil when there is none.
+func declared(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e // nil for one that is a nil pointer
 	}
 	return nil
+}
+
+// known is the error in err that a client may read; nil when there is none, or
+// none with a code of the wire's: clients know no other.
+func known(err error) *Error {
+	e := declared(err)
+	if e == nil || !e.Code.Known() {
+		return nil
+	}
+	if e.SameID { // the runtime's alone: it has clients send the message again
+		told := *e
+		told.SameID = false
+		return &told
+	}
+	return e
 }
 
 // public is what a client may know of err. The reference ties an internal
@@ -88,6 +104,9 @@ func public(err error, reference string) *Error {
 	}
 	var permanent *permanentError
 	e := &Error{Code: wire.CodeInternal, Retryable: !errors.As(err, &permanent), Message: "internal error, reference " + reference}
+	if d := declared(err); d != nil { // its code is nobody's, but that it has decided
+		e.Retryable = e.Retryable && d.Retryable
+	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrDeadline) {
 		e.Code, e.Message = wire.CodeTimeout, "the handler ran out of time, reference "+reference
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,3 +91,85 @@ func TestErrorOfValidateIsNotChanged(t *testing.T) {
 		}
 	})
 }
+
+// own returns the error that its input names, from Validate or from the handler.
+type own struct {
+	Early bool   `json:"early"`
+	Kind  string `json:"kind"`
+}
+
+func (in own) err() error {
+	switch in.Kind {
+	case "foreign":
+		return &streamer.Error{Code: "OUT_OF_STOCK", Message: "none are left", Retryable: true}
+	case "none":
+		return &streamer.Error{Message: "none are left"}
+	case "same id":
+		return &streamer.Error{Code: wire.CodeUnavailable, Message: "not now", Retryable: true, SameID: true}
+	case "nil":
+		return (*streamer.Error)(nil)
+	default:
+		return nil
+	}
+}
+
+func (in own) Validate() error {
+	if in.Early {
+		return in.err()
+	}
+	return nil
+}
+
+// Clients know the codes of the wire alone, and send a message again when same_id
+// says so: neither is a handler's to invent.
+func TestErrorsOfProgramsOnTheWire(t *testing.T) {
+	t.Parallel()
+	app := streamer.New()
+	streamer.Handle(app, "do", func(_ context.Context, in own) (string, error) { return "done", in.err() })
+	streamer.HandleTask(app, "job", func(_ context.Context, _ *streamer.Task, in own) (string, error) { return "done", in.err() }, streamer.Retry(1, linear))
+	for _, tc := range []struct {
+		kind        string
+		early, late wire.Code
+	}{
+		{"foreign", wire.CodeValidation, wire.CodeInternal},
+		{"none", wire.CodeValidation, wire.CodeInternal},
+		{"same id", wire.CodeUnavailable, wire.CodeUnavailable},
+		{"nil", "", wire.CodeInternal},
+	} {
+		t.Run(tc.kind, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, app, func(t *testing.T, s *system) {
+				early, late := fmt.Sprintf(`{"early":true,"kind":%q}`, tc.kind), fmt.Sprintf(`{"kind":%q}`, tc.kind)
+				if tc.early != "" {
+					f := s.says(alice, `{"id":"q1","action":"do","payload":`+early+`}`)
+					if f.Code != tc.early || f.SameID || !strings.Contains(f.Message, "no") {
+						t.Errorf("from Validate: %+v", f)
+					}
+				}
+				if f := s.says(alice, `{"id":"q2","action":"do","payload":`+late+`}`); f.Code != tc.late || f.SameID {
+					t.Errorf("from a quick handler: %+v", f)
+				}
+				s.mustRun(s.accept("r1", "job", late), 0)
+				if f := s.last("c1"); f.Code != tc.late || f.SameID {
+					t.Errorf("from a long handler: %+v", f)
+				}
+			})
+		})
+	}
+}
+
+// A nil *Error says that nothing is wrong, where Validate returns it.
+func TestNilErrorOfValidate(t *testing.T) {
+	t.Parallel()
+	app := streamer.New()
+	streamer.Handle(app, "do", func(context.Context, nothing) (string, error) { return "done", nil })
+	bubble(t, app, func(t *testing.T, s *system) {
+		if f := s.says(alice, `{"id":"q","action":"do","payload":{}}`); f.Type != wire.TypeResponse {
+			t.Errorf("%+v", f)
+		}
+	})
+}
+
+type nothing struct{}
+
+func (nothing) Validate() error { var e *streamer.Error; return e }

@@ -72,7 +72,9 @@ func (r *router) endOnce(ctx context.Context, s session, m wire.Message, a *acti
 			}
 		} else {
 			attrs[c.AttrFailure] = storedFailure(bad).Attrs()
-			bury(attrs, it.Key)
+			if state == request.Failed {
+				bury(attrs, it.Key)
+			}
 		}
 		out, err = r.store.Do(ctx, request.End, it.Key, attrs)
 		return err

@@ -59,6 +59,15 @@ func TestPaused(t *testing.T) {
 // end of a pause.
 func TestSweepWithoutTimeForAll(t *testing.T) {
 	t.Parallel()
+	for _, timeout := range []time.Duration{10 * time.Second, 15 * time.Second} {
+		t.Run(timeout.String(), func(t *testing.T) {
+			t.Parallel()
+			sweepsFor(t, timeout)
+		})
+	}
+}
+
+func sweepsFor(t *testing.T, timeout time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t, handlers(), func(p *streamer.Parts) { p.Limits.Paused = true })
 		all := s.ask(60)
@@ -80,9 +89,9 @@ func TestSweepWithoutTimeForAll(t *testing.T) {
 		sweeps := 0
 		for !ended(late[0]) || !ended(late[1]) {
 			<-time.After(time.Minute)
-			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			began := time.Now()
-			if err := s.invoke(ctx, s.dispatcher, c.SweepEvent); err != nil || time.Since(began) > 12*time.Second {
+			if err := s.invoke(ctx, s.dispatcher, c.SweepEvent); err != nil || time.Since(began) > timeout-2*time.Second {
 				t.Fatalf("%v after %s", err, time.Since(began))
 			}
 			cancel()

@@ -212,15 +212,14 @@ func handlerDeadline(ctx context.Context, it request.Item) time.Time {
 
 // verdict is what came of an attempt.
 type verdict struct {
-	state  request.State // terminal, or PENDING for another attempt
-	output []byte
-	err    *Error
-	after  time.Duration // until the next attempt
-	lost   bool
-	goesOn bool // in a fresh invocation, from where this one came to
-	// postponed says that the attempt costs nothing; since when, epoch milliseconds.
-	postponed bool
-	since     int64
+	state     request.State // terminal, or PENDING for another attempt
+	output    []byte
+	err       *Error
+	after     time.Duration // until the next attempt
+	lost      bool
+	goesOn    bool          // in a fresh invocation, from where this one came to
+	postponed bool          // the attempt costs nothing
+	waited    time.Duration // all of its pauses, this one included
 	// text and reference are what operators are told of err.
 	text, reference string
 }

@@ -78,6 +78,7 @@ type quickRun struct {
 	in     any
 	data   []byte
 	err    error
+	dead   bool // the goroutine is over
 
 	state atomic.Int32 // running, then returned or given up: whoever is first
 }
@@ -106,14 +107,32 @@ func (r *router) begin(ctx context.Context, a *action, in any, started time.Time
 
 // run is the goroutine.
 func (r *router) run(q *quickRun) {
+	over := true
+	defer func() {
+		if !over { // runtime.Goexit ends the goroutine, not the request
+			q.data, q.err, q.dead = nil, errors.New("the handler called runtime.Goexit"), true
+			r.finish(q)
+		}
+	}()
 	for range q.start {
+		over = false
 		q.data, q.err = q.action.call(q.ctx, nil, q.in)
-		if !q.state.CompareAndSwap(running, returned) {
-			r.left.remove(q, r.log)
+		over = true
+		if !r.finish(q) {
 			return
 		}
-		q.done <- struct{}{}
 	}
+}
+
+// finish hands over what came of a handler. It returns false when nobody waits for
+// that any more.
+func (r *router) finish(q *quickRun) bool {
+	if !q.state.CompareAndSwap(running, returned) {
+		r.left.remove(q, r.log)
+		return false
+	}
+	q.done <- struct{}{}
+	return true
 }
 
 // quickEnd is how a quick handler came back.
@@ -132,7 +151,7 @@ func (r *router) result(q *quickRun, late bool) quickEnd {
 	q.timer.Stop()
 	end := quickEnd{data: q.data, err: q.err, late: late, started: q.started}
 	q.action, q.ctx, q.in, q.data, q.err = nil, nil, nil, nil, nil
-	if r.alone {
+	if r.alone && !q.dead {
 		q = r.spare.Swap(q)
 	}
 	if q != nil {
@@ -239,7 +258,7 @@ func (e *quickEnd) promotable(a *action) bool {
 		return false
 	}
 	var permanent *permanentError
-	told := known(e.err)
+	told := declared(e.err)
 	return !errors.As(e.err, &permanent) && (told == nil || told.Retryable)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -339,8 +340,12 @@ func TestIdempotentPromoted(t *testing.T) {
 				}
 			}()
 			f := s.says(alice, do)
-			if f.Code != wire.CodeCancelled || !f.Terminal() || s.store.item("acme/alice/r1").State != request.Cancelled {
+			it := s.store.item("acme/alice/r1")
+			if f.Code != wire.CodeCancelled || !f.Terminal() || it.State != request.Cancelled {
 				t.Errorf("%+v", f)
+			}
+			if it.LaneAt != 0 {
+				t.Error("it is on the list of the dead")
 			}
 		})
 	})
@@ -394,6 +399,8 @@ func TestRouterThatKeepsItsGoroutine(t *testing.T) {
 			<-release
 		case "panic":
 			panic("oh")
+		case "exit":
+			runtime.Goexit()
 		}
 		return in.Text, nil
 	}, streamer.Timeout(10*time.Millisecond))
@@ -408,6 +415,7 @@ func TestRouterThatKeepsItsGoroutine(t *testing.T) {
 	for range 3 {
 		ask("a", `"data":"a"`)
 		ask("panic", `"INTERNAL_ERROR"`)
+		ask("exit", `"INTERNAL_ERROR"`)
 	}
 	ask("deaf", `"TIMEOUT"`)
 	ask("b", `"data":"b"`)

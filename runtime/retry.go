@@ -36,7 +36,8 @@ func (a *action) retryable(err error, told *Error) (yes bool, panicked any) {
 }
 
 const (
-	// postponeFor is how long a request waits for a version that can run it.
+	// postponeFor is how long a request waits for a version that can run it, all
+	// pauses together.
 	postponeFor = 15 * time.Minute
 	// leastPostpone and mostPostpone bound the wait between two looks.
 	leastPostpone = 10 * time.Second
@@ -50,23 +51,21 @@ const outdated = "this version of the handlers cannot run it"
 // postpone waits where the handler could not be called. That costs no attempt,
 // and ends when it is clear that nothing will come.
 func (p *processor) postpone(it request.Item, reason string, why *Error) verdict {
-	now := time.Now()
-	since := now.UnixMilli()
-	if it.Failure != nil && it.Failure.Since > 0 {
-		since = it.Failure.Since
+	var waited time.Duration // without what else it has waited for: its tenant's turn, say
+	if it.Failure != nil {
+		waited = time.Duration(it.Failure.Waited) * time.Millisecond
 	}
-	waited := now.Sub(time.UnixMilli(since))
 	after := min(max(waited, leastPostpone), mostPostpone) // as long again as it was
 	after += share(it.Key, it.Epoch, after/10)
 	told := *why // it may be a value of the program
 	told.Retryable = true
-	v := verdict{state: request.Pending, err: &told, after: after, postponed: true, since: since}
+	v := verdict{state: request.Pending, err: &told, after: after, postponed: true, waited: waited + after}
 	v.text = reason + ": " + why.Message
 	if len(why.Details) > 0 {
 		v.text += fmt.Sprintf(" (%s: %s)", why.Details[0].Path, why.Details[0].Reason)
 	}
-	if waited >= postponeFor || now.Add(after).UnixMilli() >= it.Deadline {
-		v.state, v.err, v.postponed = request.Failed, why, false
+	if waited >= postponeFor || time.Now().Add(after).UnixMilli() >= it.Deadline {
+		v.state, v.err, v.postponed, v.waited = request.Failed, why, false, 0
 	}
 	return v
 }

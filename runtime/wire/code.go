@@ -2,6 +2,7 @@ package wire
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -31,6 +32,9 @@ func Codes() []Code {
 		CodeRateLimited, CodeTimeout, CodeCancelled, CodePayloadTooLarge, CodeUnavailable, CodeInternal,
 	}
 }
+
+// Known says whether the code is one of Codes.
+func (c Code) Known() bool { return slices.Contains(Codes(), c) }
 
 // Retryable is the default of an error's retryable: whether what went wrong may
 // pass, so that the same request may succeed when it is made again after a

@@ -45,7 +45,7 @@ type Item struct {
 type Failure struct {
 	Code, Message, Details string // Details is JSON, or ""
 	Retryable              bool
-	Since                  int64 // ms: when attempts began to be postponed; 0 when they were not
+	Waited                 int64 // ms: the pauses of attempts that were postponed, up to the next; 0 after one that was not
 }
 
 // Claimed is the newest claim of a request: what is known of an attempt that ends
@@ -91,8 +91,8 @@ type Snapshot struct {
 // Attrs of the failure as they are stored.
 func (f *Failure) Attrs() Attrs {
 	a := Attrs{"code": f.Code, "message": f.Message, "details": f.Details, "retryable": f.Retryable}
-	if f.Since > 0 {
-		a["since"] = f.Since
+	if f.Waited > 0 {
+		a["waited"] = f.Waited
 	}
 	return a
 }
@@ -121,7 +121,7 @@ func Decode(a Attrs) Item {
 		it.Start = s
 	}
 	if f, ok := a[c.AttrFailure].(Attrs); ok {
-		it.Failure = &Failure{Code: str(f, "code"), Message: str(f, "message"), Details: str(f, "details"), Since: num(f, "since")}
+		it.Failure = &Failure{Code: str(f, "code"), Message: str(f, "message"), Details: str(f, "details"), Waited: num(f, "waited")}
 		it.Failure.Retryable, _ = f["retryable"].(bool)
 	}
 	if p, ok := a[c.AttrClaimed].(Attrs); ok {
