@@ -11,9 +11,8 @@ import (
 
 // Of quick handlers.
 const (
-	quickThreshold  = 5 * time.Second  // by default
-	quickTimeout    = 10 * time.Second // by default
-	maxQuickTimeout = 25 * time.Second
+	quickThreshold = 5 * time.Second  // by default
+	quickTimeout   = 10 * time.Second // by default
 	// answerMargin is what the router needs beside the handler.
 	answerMargin = 2 * time.Second
 )
@@ -23,9 +22,9 @@ const (
 // router time to answer.
 func (s *settings) quick(c *checker, a *StreamerArgs) {
 	if given(a.QuickThreshold) {
-		s.quickThreshold = c.text("quickThreshold", a.QuickThreshold, quickThreshold.String(), between(0, maxQuickTimeout))
+		s.quickThreshold = c.text("quickThreshold", a.QuickThreshold, quickThreshold.String(), between(0, contract.MaxQuickTimeout))
 	}
-	s.quickTimeout = c.text("quickTimeout", a.QuickTimeout, quickTimeout.String(), between(100*time.Millisecond, maxQuickTimeout))
+	s.quickTimeout = c.text("quickTimeout", a.QuickTimeout, quickTimeout.String(), between(100*time.Millisecond, contract.MaxQuickTimeout))
 	timeout := lasting(a.QuickTimeout, quickTimeout)
 	if !given(a.QuickThreshold) {
 		s.quickThreshold = s.quickTimeout.ApplyT(func(timeout string) string {
@@ -74,7 +73,7 @@ func lasting(in pulumi.StringPtrInput, fallback time.Duration) time.Duration {
 		return fallback
 	}
 	if v, ok := known[string](in); ok {
-		if d := parsed(v); d <= maxQuickTimeout {
+		if d := parsed(v); d <= contract.MaxQuickTimeout {
 			return d
 		}
 	}

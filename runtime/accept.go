@@ -19,9 +19,6 @@ import (
 const (
 	// retention is how long a request's outcome can be asked for after its deadline.
 	retention = 24 * time.Hour
-	// startGrace is when the sweep looks at an accepted request whose start was
-	// lost. It is longer than the processor's queue usually is.
-	startGrace = 6 * time.Minute
 	// maxWatchers bounds the connections that watch one request.
 	maxWatchers = 8
 )
@@ -86,15 +83,12 @@ func (r *router) place(ctx context.Context, s session, m wire.Message, a *action
 	if err != nil {
 		return out, err
 	}
-	item := request.Attrs{
-		c.AttrState: string(request.Pending), c.AttrEpoch: int64(0), c.AttrStart: int64(0),
-		c.AttrAttempt: int64(0), c.AttrOffers: int64(0), c.AttrBeat: int64(0), c.AttrBy: nonce,
-		c.AttrAction: a.name, c.AttrInput: input, c.AttrPrint: fingerprint(a.name, m.Payload),
-		c.AttrMax: a.attempts, c.AttrWatchers: request.Attrs{s.connection: s.until()},
-		c.AttrCreatedAt: now.UnixMilli(), c.AttrDeadline: deadline.UnixMilli(), c.AttrRetained: retained,
-		c.AttrDueAt: min(now.Add(startGrace).UnixMilli(), deadline.UnixMilli()), c.AttrDueShard: keys.DueShard(key, c.DueShards),
-		c.AttrOwner: keys.Owner(s.Tenant, s.User), c.AttrCreated: keys.Created(now.UnixMilli(), m.ID),
+	accepted := request.Accepted{
+		Tenant: s.Tenant, User: s.User, ID: m.ID, By: nonce, Action: a.name, Input: input, Print: fingerprint(a.name, m.Payload),
+		Max: a.attempts, At: now.UnixMilli(), Deadline: deadline.UnixMilli(), Retained: retained,
+		Watchers: request.Attrs{s.connection: s.until()},
 	}
+	item := accepted.Attrs()
 	if s.trace != "" {
 		item[c.AttrTrace] = s.trace
 	}
@@ -113,7 +107,7 @@ func (r *router) place(ctx context.Context, s session, m wire.Message, a *action
 func (r *router) again(ctx context.Context, s session, m wire.Message, it request.Item, print []byte) []byte {
 	switch {
 	case it.Action == "": // a tombstone: the cancellation overtook its request
-		return wire.AppendError(nil, m.ID, &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}, &wire.Cursor{})
+		return wire.AppendError(nil, m.ID, cancelled(), &wire.Cursor{})
 	case !bytes.Equal(it.Print, print):
 		return wire.AppendError(nil, m.ID, &Error{Code: wire.CodeConflict, Message: "the id was used for another request"}, nil)
 	}
@@ -192,7 +186,7 @@ func cursorOf(it request.Item) wire.Cursor {
 // storedError is why a request ended without success.
 func storedError(it request.Item) *Error {
 	if it.State == request.Cancelled {
-		return &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}
+		return cancelled()
 	}
 	if it.Failure == nil {
 		return &Error{Code: wire.CodeInternal, Message: "the request failed", Retryable: true}

@@ -7,16 +7,14 @@ import (
 	"time"
 
 	"github.com/streamer-go/streamer/runtime/internal/keys"
+	c "github.com/streamer-go/streamer/internal/contract"
 	"github.com/streamer-go/streamer/runtime/internal/request"
 	"github.com/streamer-go/streamer/runtime/wire"
 )
 
-// Limits that API Gateway sets and a client has to know.
+// idleSeconds is a limit that API Gateway sets and a client has to know.
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
-const (
-	connectionLife = 2 * time.Hour
-	idleSeconds    = 600
-)
+const idleSeconds = 600
 
 // builtin answers the actions that start with $.
 func (r *router) builtin(ctx context.Context, s session, m wire.Message) []byte {
@@ -29,7 +27,7 @@ func (r *router) builtin(ctx context.Context, s session, m wire.Message) []byte 
 	case "$hello":
 		return respond(m.ID, map[string]any{
 			"protocol": wire.Protocol, "time": stamp(time.Now()), "user": s.User, "tenant": s.Tenant,
-			"connection_expires_at": stamp(s.connected.Add(connectionLife)), "token_expires_at": stamp(s.expires),
+			"connection_expires_at": stamp(s.connected.Add(c.ConnectionLife)), "token_expires_at": stamp(s.expires),
 			"max_message_bytes": wire.MaxMessage, "idle_seconds": idleSeconds,
 		})
 	case "$ping":

@@ -67,7 +67,7 @@ func (p *processor) end(ctx context.Context, o *owner, it request.Item, v verdic
 	}
 	p.metrics.attempt(it.Action, v.state, time.Since(o.started), it.Attempt)
 	if v.state == request.Failed {
-		p.log.Error("request is dead", "request", o.key, "action", it.Action, "attempt", it.Attempt, "code", v.err.Code)
+		p.log.Error("request is dead", "request", o.key, "action", it.Action, "attempt", it.Attempt, "code", v.err.Code, "trace", it.Trace)
 	}
 	cursor := wire.Cursor{Epoch: o.epoch + 1}
 	if v.state == request.Succeeded {
@@ -111,7 +111,7 @@ func (p *processor) retry(ctx context.Context, o *owner, it request.Item, v verd
 		return err
 	}
 	if !out.OK { // the flag was raised in between
-		return p.end(ctx, o, it, verdict{state: request.Cancelled, err: &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}})
+		return p.end(ctx, o, it, byOwner())
 	}
 	p.metrics.attempt(it.Action, v.state, time.Since(o.started), it.Attempt)
 	if err := p.wake.Wake(ctx, work.Hint{Key: o.key, Epoch: o.epoch + 1}, time.Until(at)); err != nil {

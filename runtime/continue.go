@@ -7,7 +7,6 @@ import (
 
 	c "github.com/streamer-go/streamer/internal/contract"
 	"github.com/streamer-go/streamer/runtime/internal/request"
-	"github.com/streamer-go/streamer/runtime/wire"
 )
 
 // journal begins the handler's memory for the invocation whose context is ctx.
@@ -44,13 +43,13 @@ func (j *journal) goesOn(it request.Item, err, cause error) bool {
 func (p *processor) goOn(ctx context.Context, o *owner, it request.Item) error {
 	out, err := p.write(ctx, o, request.Continue, verdict{}, request.Attrs{
 		request.PEpoch: o.epoch, request.PNext: o.epoch + 1, c.AttrBy: p.nonce(),
-		c.AttrDueAt: min(time.Now().Add(startGrace).UnixMilli(), it.Deadline),
+		c.AttrDueAt: request.StartDue(time.Now(), it.Deadline),
 	})
 	if err != nil || out == nil {
 		return err
 	}
 	if !out.OK { // the flag was raised in between
-		return p.end(ctx, o, it, verdict{state: request.Cancelled, err: &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}})
+		return p.end(ctx, o, it, byOwner())
 	}
 	p.log.Info("request goes on", "request", o.key, "action", it.Action, "epoch", o.epoch+1)
 	return nil

@@ -308,7 +308,7 @@ func (d *dispatcher) advance(ctx context.Context, key string, newest int64) (it 
 
 // offerWait backs off by the offers made.
 func offerWait(offers int64) time.Duration {
-	return min(startGrace<<min(offers, 8), maxOfferBackoff)
+	return min(request.StartGrace<<min(offers, 8), maxOfferBackoff)
 }
 
 // offerDue is when the sweep looks at an offer again, never after the deadline.
@@ -339,11 +339,11 @@ func (d *dispatcher) end(ctx context.Context, t request.Transition, it request.I
 		return err
 	}
 	d.metrics.attempt(it.Action, state, 0, it.Attempt)
-	if it.Waiting == "" { // what waits holds no slot
+	if it.Waiting == "" { // what waits has no slot, but for one whose offer was lost: that expires
 		d.handsOn(ctx, work.Hint{Tenant: keys.Tenant(it.Key), Key: it.Key, Epoch: it.Epoch})
 	}
 	if state == request.Failed {
-		d.log.Error("request is dead", "request", it.Key, "action", it.Action, "attempt", it.Attempt, "event", t.Name)
+		d.log.Error("request is dead", "request", it.Key, "action", it.Action, "attempt", it.Attempt, "event", t.Name, "trace", it.Trace)
 	}
 	return d.start.Start(ctx, work.Hint{Key: it.Key, Epoch: it.Epoch + 1, Push: true})
 }

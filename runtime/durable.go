@@ -133,7 +133,6 @@ func (o *owner) lost(old request.Item) error {
 		cause = ErrCancelled
 	}
 	o.cancel(cause)
-	o.cancel(ErrLost) // the first cause stays
 	return cause
 }
 

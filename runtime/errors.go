@@ -81,6 +81,11 @@ func declared(err error) *Error {
 	return nil
 }
 
+// cancelled is what the owner of a cancelled request is told.
+func cancelled() *Error {
+	return &Error{Code: wire.CodeCancelled, Message: ErrCancelled.Error()}
+}
+
 // known is the error in err that a client may read; nil when there is none, or
 // none with a code of the wire's: clients know no other.
 func known(err error) *Error {

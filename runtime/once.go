@@ -96,7 +96,7 @@ func (r *router) endOnce(ctx context.Context, s session, m wire.Message, a *acti
 func (r *router) handOn(ctx context.Context, s session, m wire.Message, a *action, it request.Item) []byte {
 	attrs := request.Attrs{
 		request.PEpoch: int64(onceEpoch), request.PNext: int64(onceEpoch + 1), c.AttrBy: r.nonce(),
-		c.AttrDueAt: min(time.Now().Add(startGrace).UnixMilli(), it.Deadline),
+		c.AttrDueAt: request.StartDue(time.Now(), it.Deadline),
 	}
 	var out request.Outcome
 	err := tryEnd(ctx, func() (err error) { out, err = r.store.Do(ctx, request.Continue, it.Key, attrs); return err })
@@ -106,7 +106,7 @@ func (r *router) handOn(ctx context.Context, s session, m wire.Message, a *actio
 	case out.OK:
 		return wire.AppendAcknowledgment(nil, m.ID, string(out.Item.State), out.Item.Retained, cursorOf(out.Item))
 	case out.Item.Epoch == onceEpoch && out.Item.Cancel:
-		bad := storedError(request.Item{State: request.Cancelled})
+		bad := cancelled()
 		return r.endOnce(ctx, s, m, a, it, request.Cancelled, nil, bad, wire.AppendError(nil, m.ID, bad, &wire.Cursor{Epoch: onceEpoch + 1}))
 	default:
 		return r.onceAgain(ctx, s, m, a, out.Item)

@@ -74,8 +74,12 @@ func (p *processor) pushOutcome(ctx context.Context, key string) error {
 
 func (p *processor) owner(it request.Item) *owner {
 	_, _, id, _ := keys.Parse(it.Key) // we built it
+	log := p.log
+	if it.Trace != "" {
+		log = log.With("trace", it.Trace) // of the client's message: this function has one of its own
+	}
 	return &owner{
-		store: p.store, conns: p.conns, log: p.log, key: it.Key, id: id, epoch: it.Epoch, lease: p.lease,
+		store: p.store, conns: p.conns, log: log, key: it.Key, id: id, epoch: it.Epoch, lease: p.lease,
 		pieces: newPieces(), writing: make(chan struct{}, 1),
 		every: DefaultProgress, pause: DefaultProgress, signal: make(chan struct{}, 1), gone: map[string]bool{},
 		watchers: it.Watchers, lastBeat: time.Now(), started: time.Now(), letGo: func() {},
@@ -122,7 +126,7 @@ func (p *processor) work(ctx context.Context, o *owner, it request.Item) error {
 	var v verdict
 	switch {
 	case it.Cancel:
-		v = verdict{state: request.Cancelled, err: &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}}
+		v = byOwner()
 	case started.UnixMilli() >= it.Deadline:
 		v = verdict{state: request.Failed, err: wire.NewError(wire.CodeTimeout, "the request's deadline has passed")}
 	case it.Attempt > it.Max:
@@ -224,6 +228,9 @@ type verdict struct {
 	text, reference string
 }
 
+// byOwner is the verdict on a request that was cancelled.
+func byOwner() verdict { return verdict{state: request.Cancelled, err: cancelled()} }
+
 // judge reads the handler's verdict from what it returned.
 func (p *processor) judge(it request.Item, a *action, data []byte, err, cause error) verdict {
 	if errors.Is(cause, ErrLost) {
@@ -233,12 +240,12 @@ func (p *processor) judge(it request.Item, a *action, data []byte, err, cause er
 		return verdict{state: request.Succeeded, output: data}
 	}
 	if errors.Is(cause, ErrCancelled) {
-		return verdict{state: request.Cancelled, err: &Error{Code: wire.CodeCancelled, Message: "the request was cancelled"}}
+		return byOwner()
 	}
 	told, ref := known(err), ""
 	if told == nil {
 		ref = reference()
-		logFailure(p.log, err, "action", it.Action, "request", it.Key, "attempt", it.Attempt, "reference", ref)
+		logFailure(p.log, err, "action", it.Action, "request", it.Key, "attempt", it.Attempt, "reference", ref, "trace", it.Trace)
 		if errors.Is(cause, ErrDeadline) {
 			err = fmt.Errorf("%w: %w", ErrDeadline, err)
 		}

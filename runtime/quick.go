@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	c "github.com/streamer-go/streamer/internal/contract"
 	"github.com/streamer-go/streamer/runtime/internal/keys"
 	"github.com/streamer-go/streamer/runtime/internal/request"
 	"github.com/streamer-go/streamer/runtime/wire"
@@ -17,9 +18,6 @@ const (
 	quickGrace = time.Second
 	// answerTime is what the function needs to write its answer down.
 	answerTime = 500 * time.Millisecond
-	// maxTimeout leaves time for the grace, for storing what is promoted and for
-	// the way back: API Gateway waits 29 seconds for an answer.
-	maxTimeout = 25 * time.Second
 )
 
 // ErrPromoted is the cause of a quick handler's cancelled context when its
@@ -28,11 +26,12 @@ const (
 var ErrPromoted = errors.New("the request is carried on in the background")
 
 // Timeout is the deadline of a quick handler, up to 25 s (default QuickTimeout
-// of the deployment, 10 s). Then its context is cancelled; it has one second to
-// return, and is given up with TIMEOUT otherwise.
+// of the deployment, 10 s), and no longer than the function has left less 1.5 s.
+// Then its context is cancelled; it has one second to return, and is given up with
+// TIMEOUT otherwise.
 func Timeout(d time.Duration) Option {
-	if d <= 0 || d > maxTimeout {
-		panic(fmt.Sprintf("streamer: Timeout(%v): want more than zero and at most %v", d, maxTimeout))
+	if d <= 0 || d > c.MaxQuickTimeout {
+		panic(fmt.Sprintf("streamer: Timeout(%v): want more than zero and at most %v", d, c.MaxQuickTimeout))
 	}
 	return func(a *action) { a.timeout = d }
 }
@@ -51,7 +50,8 @@ func Promote() Option { return func(a *action) { a.promote = true } }
 
 // Idempotent stores the quick requests of the action, so that a message that is
 // sent again with the same id does not run twice: it is answered with the
-// outcome of the first. It costs two writes. A router that dies over a request
+// outcome of the first. It costs two writes, and one more for an input and for a result
+// of more than 256 bytes. A router that dies over a request
 // leaves it to a processor, which runs the handler again: its effects are at
 // least once, its outcome is stored once. An error is an outcome too.
 func Idempotent() Option { return func(a *action) { a.idempotent = true } }

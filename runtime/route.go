@@ -16,7 +16,7 @@ import (
 	"github.com/streamer-go/streamer/runtime/wire"
 )
 
-// requestStore is what router, processor and dispatcher need of the tables.
+// requestStore is what router and processor need of the tables.
 type requestStore interface {
 	// Do carries out a transition; an error means that its outcome is unknown.
 	Do(ctx context.Context, t request.Transition, key string, p request.Attrs) (request.Outcome, error)
@@ -78,7 +78,7 @@ type session struct {
 
 // until is when nothing more can be pushed to the connection, epoch seconds.
 func (s *session) until() int64 {
-	return min(s.expires.Unix(), s.connected.Add(connectionLife).Unix())
+	return min(s.expires.Unix(), s.connected.Add(contract.ConnectionLife).Unix())
 }
 
 // Invoke answers one event of the route $default.

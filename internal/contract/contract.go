@@ -8,7 +8,10 @@
 // nothing passes a preview that a function would refuse.
 package contract
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
 
 // Role says which of the four functions a process is.
 type Role string
@@ -93,10 +96,10 @@ const (
 	AttrAction    = "action"     // S
 	AttrInput     = "input"      // B  input document, or its blob reference
 	AttrOutput    = "output"     // B  output, or its blob reference
-	AttrFailure   = "failure"    // M  code, message, retryable
+	AttrFailure   = "failure"    // M  code, message, details, retryable; waited: pauses of postponed attempts, ms
 	AttrPrint     = "print"      // B  fingerprint of action and payload
-	AttrProgress  = "progress"   // M  snapshot: seq, percentage, message, metadata
-	AttrWatchers  = "watchers"   // M  connection id -> expiry of its token (epoch seconds)
+	AttrProgress  = "progress"   // M  snapshot: epoch, seq, pct, message, metadata
+	AttrWatchers  = "watchers"   // M  connection id -> when it ends at the latest, by its token or its age (epoch seconds)
 	AttrMax       = "max"        // N  attempts allowed
 	AttrCancel    = "cancel"     // BOOL
 	AttrTrace     = "trace"      // S  trace header of the client's message
@@ -118,7 +121,7 @@ const (
 	AttrLane       = "lane"       // S  what waits for its tenant, or is dead: hash key of the index lane
 	AttrLaneAt     = "lane_at"    // N  ms, range key of the index lane
 	AttrOpen       = "open"       // S  tenant, while limits on open requests are on: hash key of the index open
-	AttrOpenAt     = "open_at"    // S  user#created, range key of the index open
+	AttrOpenAt     = "open_at"    // S  user/created, range key of the index open
 	AttrRedrives   = "redrives"   // S  id of the dead request that this one repeats
 )
 
@@ -192,6 +195,17 @@ func Connections() Table { return Table{Hash: AttrPK, Range: AttrSK, TTL: AttrEx
 // StreamPattern is the filter of the event source mapping: only what is to be
 // started reaches the dispatcher. Beats and ends are filtered out at no cost.
 const StreamPattern = `{"eventName":["INSERT","MODIFY"],"dynamodb":{"NewImage":{"state":{"S":["PENDING"]},"start":{"N":[{"exists":true}]}}}}`
+
+// Times that both sides go by.
+const (
+	// ConnectionLife is how long API Gateway keeps a WebSocket connection ("Amazon
+	// API Gateway quotas": connection duration).
+	ConnectionLife = 2 * time.Hour
+	// MaxQuickTimeout is the longest time for a quick handler. It leaves some for its
+	// grace, for storing what is promoted and for the way back: API Gateway waits 29
+	// seconds for an answer.
+	MaxQuickTimeout = 25 * time.Second
+)
 
 // Sources of the dispatcher that are not AWS's own event shapes.
 const (

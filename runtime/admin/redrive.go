@@ -16,10 +16,8 @@ import (
 	"github.com/streamer-go/streamer/runtime/internal/blobs"
 	"github.com/streamer-go/streamer/runtime/internal/keys"
 	"github.com/streamer-go/streamer/runtime/internal/request"
+	"github.com/streamer-go/streamer/runtime/wire"
 )
-
-// startGrace is when the sweep looks at a request whose start was lost.
-const startGrace = 6 * time.Minute
 
 // Redrive repeats a dead request: a new one of the same user, action and input,
 // with as many attempts and as long a deadline as the old one had, is begun at
@@ -76,15 +74,13 @@ func (a *Admin) repeat(ctx context.Context, it request.Item, key Key, input []by
 	if err != nil {
 		return nil, err
 	}
-	return request.Attrs{
-		c.AttrState: string(request.Pending), c.AttrEpoch: int64(0), c.AttrStart: int64(0),
-		c.AttrAttempt: int64(0), c.AttrOffers: int64(0), c.AttrBeat: int64(0), c.AttrBy: by,
-		c.AttrAction: it.Action, c.AttrInput: blob, c.AttrPrint: it.Print,
-		c.AttrMax: it.Max, c.AttrWatchers: request.Attrs{}, c.AttrRedrives: last(it.Key),
-		c.AttrCreatedAt: now.UnixMilli(), c.AttrDeadline: deadline, c.AttrRetained: retained,
-		c.AttrDueAt: min(now.Add(startGrace).UnixMilli(), deadline), c.AttrDueShard: keys.DueShard(key.String(), c.DueShards),
-		c.AttrOwner: keys.Owner(key.Tenant, key.User), c.AttrCreated: keys.Created(now.UnixMilli(), key.ID),
-	}, nil
+	accepted := request.Accepted{
+		Tenant: key.Tenant, User: key.User, ID: key.ID, By: by, Action: it.Action, Input: blob, Print: it.Print,
+		Max: it.Max, At: now.UnixMilli(), Deadline: deadline, Retained: retained,
+	}
+	item := accepted.Attrs()
+	item[c.AttrRedrives] = last(it.Key)
+	return item, nil
 }
 
 // last is the id in a key of ours.
@@ -94,9 +90,6 @@ var (
 	numbered = regexp.MustCompile(`^(.+)-r([0-9]{1,9})(\.[A-Z2-7]{12})?$`)
 	base32up = base32.StdEncoding.WithPadding(base32.NoPadding)
 )
-
-// maxID is what an id may have.
-const maxID = 128
 
 // successors are the ids that a repetition of the request can have, the best
 // first. They are always the same: two operators want the same one, and what was
@@ -110,8 +103,8 @@ func successors(key Key, repeats bool) []string {
 	suffix := "-r" + strconv.Itoa(n+1)
 	sum := sha256.Sum256([]byte(key.String()))
 	unique := suffix + "." + base32up.EncodeToString(sum[:])[:12]
-	second := base[:min(len(base), maxID-len(unique))] + unique
-	if len(base)+len(suffix) > maxID {
+	second := base[:min(len(base), wire.MaxID-len(unique))] + unique
+	if len(base)+len(suffix) > wire.MaxID {
 		return []string{second}
 	}
 	return []string{base + suffix, second}

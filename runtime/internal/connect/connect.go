@@ -22,10 +22,6 @@ import (
 	"github.com/streamer-go/streamer/runtime/internal/jwt"
 )
 
-// MaxAge is how long API Gateway keeps a WebSocket connection ("Amazon API
-// Gateway quotas": connection duration).
-const MaxAge = 2 * time.Hour
-
 // errUnauthorized makes API Gateway answer the handshake with 401. It compares
 // the text, see "Control access to WebSocket APIs with AWS Lambda REQUEST
 // authorizers": any other error is a failure of the authorizer itself.

@@ -83,7 +83,7 @@ func connection(rc events.APIGatewayWebsocketProxyRequestContext) (Connection, e
 	if rc.ConnectedAt == 0 {
 		c.ConnectedAt = time.Now().UTC()
 	}
-	c.ExpiresAt = c.ConnectedAt.Add(MaxAge)
+	c.ExpiresAt = c.ConnectedAt.Add(contract.ConnectionLife)
 	if token := time.Unix(exp, 0).UTC(); token.Before(c.ExpiresAt) {
 		c.ExpiresAt = token
 	}

@@ -26,7 +26,7 @@ type Item struct {
 	Failure  *Failure
 	Print    []byte
 	Progress *Snapshot
-	Watchers map[string]int64 // connection id → expiry of its token, seconds
+	Watchers map[string]int64 // connection id → when it ends at the latest, seconds
 	Max      int64
 	Cancel   bool
 	Trace    string
