@@ -139,13 +139,7 @@ func watch(s session, it request.Item) request.Attrs {
 	if len(it.Watchers) < maxWatchers {
 		return p
 	}
-	first := ""
-	for id, until := range it.Watchers {
-		if first == "" || until < it.Watchers[first] {
-			first = id
-		}
-	}
-	p[request.PUnwatch] = first
+	p[request.PUnwatch] = firstToEnd(it.Watchers, "")
 	return p
 }
 
