@@ -25,10 +25,11 @@ import (
 const Silence = 30 * time.Second
 
 // ErrNoAnswer is returned by calls whose message was not answered. It can be
-// sent again with the same id: nothing is done twice that was accepted.
+// sent again with the same id: nothing is done twice that was accepted. It comes
+// together with ErrClosed when the connection of the message has ended too.
 var ErrNoAnswer = errors.New("the message was not answered")
 
-// ErrClosed is returned by calls whose connection has ended before they had.
+// ErrClosed is returned by calls whose Conn or Session has ended before they had.
 var ErrClosed = errors.New("the connection is closed")
 
 // Options of Dial.
@@ -63,7 +64,9 @@ type call struct {
 	signal chan struct{}
 }
 
-// Dial connects to the URL of a stage with a token.
+// Dial connects to the URL of a stage, wss://…/stage, with a token. The context
+// bounds the handshake only. A handshake that was answered, but refused, is a
+// *StatusError.
 func Dial(ctx context.Context, url, token string, o Options) (*Conn, error) {
 	return dial(ctx, url, token, o, nil)
 }
@@ -94,7 +97,8 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return "the handshake was answered " + e.Status }
 
-// Close ends the connection and every call on it.
+// Close ends the connection and every call on it: those return ErrClosed. An
+// error says that it did not end in good order; it has ended all the same.
 func (c *Conn) Close() error {
 	err := c.ws.Close(websocket.StatusNormalClosure, "")
 	c.cancel()
@@ -113,6 +117,15 @@ func (c *Conn) deaf() bool {
 	return time.Since(c.heard) >= Silence
 }
 
+// unanswered is the error of a message that went over the connection, and why
+// that has ended, if it has.
+func (c *Conn) unanswered(err error) error {
+	if reason := c.reason(); reason != nil {
+		return fmt.Errorf("%w: %w", err, reason)
+	}
+	return err
+}
+
 // gone says that the connection has ended; reason, why.
 func (c *Conn) gone() bool { return c.reason() != nil }
 
@@ -122,35 +135,14 @@ func (c *Conn) reason() error {
 	return c.ended
 }
 
-// Message is a request. ID is made when it is empty.
-type Message struct {
-	ID       string
-	Action   string
-	Payload  any
-	Metadata any
-	// Ref names an upload, in the place of Payload.
-	Ref string
-	// Resend lets a Session send the message again, with the same id, when the
-	// connection was lost before it was answered. That is harmless for actions that
-	// always run long or are idempotent; others may run twice.
-	Resend bool
-}
-
-// encode writes the message as it is sent.
-func (m Message) encode() ([]byte, error) {
-	return json.Marshal(struct {
-		ID       string `json:"id"`
-		Action   string `json:"action"`
-		Payload  any    `json:"payload,omitempty"`
-		Ref      string `json:"payload_ref,omitempty"`
-		Metadata any    `json:"metadata,omitempty"`
-	}{m.ID, m.Action, m.Payload, m.Ref, m.Metadata})
-}
-
-// Call sends a message and waits for its last frame: response or complete. An
-// error frame is returned as *wire.Error. A last frame that was lost is made up
-// for by asking with $get. each, when it is not nil, is given
-// every frame in order, the last one too.
+// Call sends a message and waits for its last frame: response or complete. A last
+// frame that was lost is made up for by asking with $get. each, when it is not
+// nil, is given every frame in order, the last one too.
+//
+// An error frame is returned as *wire.Error, and so is a message of more than
+// 128 KB (wire.MaxMessage), with code PAYLOAD_TOO_LARGE: it is not sent, see
+// Upload. Without any frame for Silence it is ErrNoAnswer, and ErrClosed when the
+// connection has ended.
 func (c *Conn) Call(ctx context.Context, m Message, each func(wire.Frame)) (wire.Frame, error) {
 	if m.ID == "" {
 		m.ID = rand.Text()
@@ -246,10 +238,6 @@ func (c *Conn) register(id string) (*call, error) {
 	return k, nil
 }
 
-func invalidID(id string) error {
-	return fmt.Errorf("id %.140q is not 1 to %d characters of A-Z a-z 0-9 . _ : -", id, wire.MaxID)
-}
-
 func (c *Conn) forget(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -305,30 +293,18 @@ func (c *Conn) await(ctx context.Context, k *call, id string, accepted bool) (wi
 
 // outcome asks how a request stands; the frame is its last one if it has ended.
 func (c *Conn) outcome(ctx context.Context, id string) (wire.Frame, error) {
-	f, err := c.Call(ctx, Message{Action: "$get", Payload: map[string]string{"request_id": id}}, nil)
+	f, err := c.Call(ctx, Message{Action: wire.ActionGet, Payload: map[string]string{"request_id": id}}, nil)
 	if err != nil {
 		return f, err
 	}
 	var state struct {
-		Status   string          `json:"status"`
-		Epoch    int64           `json:"epoch"`
-		Result   json.RawMessage `json:"result"`
-		Ref      *wire.Ref       `json:"ref"`
-		Partials int64           `json:"partials"`
-		Error    *wire.Error     `json:"error"`
+		standing
+		Partials int64 `json:"partials"`
 	}
 	if err := json.Unmarshal(f.Data, &state); err != nil {
-		return wire.Frame{}, fmt.Errorf("read state: %w", err)
+		return wire.Frame{}, fmt.Errorf("read state of %s: %w", id, err)
 	}
-	last := wire.Frame{RequestID: id, Epoch: state.Epoch, Placed: true}
-	switch {
-	case state.Status == wire.StatusSucceeded:
-		last.Type, last.Data, last.Ref, last.Partials = wire.TypeComplete, state.Result, state.Ref, state.Partials
-	case state.Error != nil:
-		e := state.Error
-		last.Type, last.Code, last.Message, last.Details, last.Retryable = wire.TypeError, e.Code, e.Message, e.Details, e.Retryable
-	}
-	return last, nil
+	return state.last(id, state.Partials), nil
 }
 
 func (k *call) take() (wire.Frame, bool) {

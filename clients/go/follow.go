@@ -2,7 +2,7 @@ package client
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -270,6 +270,10 @@ func (k *follow) wake() {
 func (k *follow) fail(err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.stop(err)
+}
+
+func (k *follow) stop(err error) {
 	if !k.ended {
 		k.ended, k.err = true, err
 		k.wake()
@@ -299,7 +303,7 @@ func (k *follow) next(ctx context.Context) (wire.Frame, error) {
 	}
 }
 
-// on says which connection the request is followed over.
+// on says which connection the request is followed over; nil: none, see reopen.
 func (k *follow) on() (conn *Conn, accepted, ended bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -312,11 +316,13 @@ func (k *follow) move(conn *Conn) {
 	k.conn, k.heard = conn, time.Now()
 }
 
-// claim takes a request that is to be resumed; release gives it back.
+// claim takes a request that is to be resumed; release gives it back. One that is
+// on no connection is going to be sent over the next, and one that was not
+// answered yet is left to a connection that may still answer.
 func (k *follow) claim() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.moving || k.ended {
+	if k.moving || k.ended || k.conn == nil || !k.accepted && !k.conn.gone() {
 		return false
 	}
 	k.moving = true
@@ -329,25 +335,33 @@ func (k *follow) release() {
 	k.moving = false
 }
 
-// silent says that nothing was heard of an accepted request for long.
-func (k *follow) silent(now time.Time) bool {
+// overdue says that nothing was heard of an accepted request for long, once in
+// that time: then the caller has to ask for it.
+func (k *follow) overdue(now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.accepted && !k.ended && now.Sub(k.heard) >= Silence
+	if !k.accepted || k.ended || now.Sub(k.heard) < Silence {
+		return false
+	}
+	k.heard = now
+	return true
 }
 
 // unknown is what the service has never heard of: it was not accepted, or ran
 // without being stored, or is not kept any more. It reports whether to send it
 // again.
 func (k *follow) unknown(e *wire.Error) (again bool) {
-	_, accepted, _ := k.on()
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	switch {
-	case accepted || k.body == nil:
-		k.fail(e)
+	case k.ended:
+	case k.accepted || k.body == nil:
+		k.stop(e)
+	case k.conn == nil: // its sender is about to
 	case k.resend:
 		return true
 	default:
-		k.fail(errors.Join(ErrNoAnswer, ErrClosed))
+		k.stop(k.conn.unanswered(fmt.Errorf("%w, and the service does not know it", ErrNoAnswer)))
 	}
 	return false
 }

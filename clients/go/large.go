@@ -18,13 +18,18 @@ import (
 type caller func(ctx context.Context, m Message) (wire.Frame, error)
 
 // Result is the result that a last frame carries, or that it refers to because
-// it is too large for a message.
+// it is too large for a message. That is fetched: in parts by calls, whose errors
+// are Call's, with code NOT_FOUND when it is not kept any more; or from a signed
+// URL, in up to four tries, until its ExpiresAt. One that is not of the size that
+// the frame says is an error.
 func (c *Conn) Result(ctx context.Context, f wire.Frame) (json.RawMessage, error) {
 	return result(ctx, c.http, f, c.plain)
 }
 
 // Upload stores a payload that is too large for a message (128 KB) and returns
-// what Message.Ref is to be. It is kept for a day.
+// what Message.Ref is to be. It is kept for a day. Above 20 MB of JSON
+// (wire.MaxUpload), and where large payloads are switched off, it is a *wire.Error
+// with code PAYLOAD_TOO_LARGE. A store that fails is tried up to four times.
 func (c *Conn) Upload(ctx context.Context, payload any) (ref string, err error) {
 	return upload(ctx, c.http, payload, c.plain)
 }

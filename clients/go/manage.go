@@ -151,8 +151,7 @@ func (s *Session) hold(conn *Conn, ends time.Time) (lost bool) {
 func (s *Session) sync(conn *Conn, now time.Time) {
 	var quiet []*follow
 	for _, k := range s.open(is(conn)) {
-		if k.silent(now) {
-			k.move(conn) // asked
+		if k.overdue(now) {
 			quiet = append(quiet, k)
 		}
 	}
@@ -248,12 +247,11 @@ func (s *Session) adopt(old, conn *Conn) {
 	})
 }
 
-// move resumes requests on a connection. One that was not answered yet is left
-// to a connection that may still answer.
+// move resumes requests on a connection, those of them that it can claim.
 func (s *Session) move(conn *Conn, all []*follow) {
 	var moved []*follow
 	for _, k := range all {
-		if on, accepted, _ := k.on(); (accepted || on.gone()) && k.claim() {
+		if k.claim() {
 			moved = append(moved, k)
 		}
 	}

@@ -14,18 +14,37 @@ import (
 // maxResume is how many requests one $resume may name.
 const maxResume = 20
 
-// entry is how a request stands, in the answer to $resume or $sync.
+// standing is how a request stands, as $get, $resume and $sync answer alike.
+type standing struct {
+	Status string          `json:"status"`
+	Epoch  int64           `json:"epoch"`
+	Result json.RawMessage `json:"result"`
+	Ref    *wire.Ref       `json:"ref"`
+	Error  *wire.Error     `json:"error"`
+}
+
+// last is the last frame of a request that has ended; the zero Type is of one
+// that has not. Only of one that succeeded is the log known to have that many
+// pieces, or none: of others an attempt may have stored more.
+func (s standing) last(id string, pieces int64) wire.Frame {
+	f := wire.Frame{RequestID: id, Epoch: s.Epoch, Placed: true}
+	switch e := s.Error; {
+	case s.Status == wire.StatusSucceeded:
+		f.Type, f.Data, f.Ref, f.Partials = wire.TypeComplete, s.Result, s.Ref, pieces
+	case e != nil:
+		f.Type, f.Code, f.Message, f.Details, f.Retryable = wire.TypeError, e.Code, e.Message, e.Details, e.Retryable
+	}
+	return f
+}
+
+// entry is one request in the answer to $resume or $sync.
 type entry struct {
-	RequestID string          `json:"request_id"`
-	Status    string          `json:"status"`
-	Retained  string          `json:"retained_until"`
-	Epoch     int64           `json:"epoch"`
-	Seq       int64           `json:"seq"`
-	More      bool            `json:"more"`
-	Result    json.RawMessage `json:"result"`
-	Ref       *wire.Ref       `json:"ref"`
-	Error     *wire.Error     `json:"error"`
-	Total     int64           `json:"partials_total"`
+	standing
+	RequestID string `json:"request_id"`
+	Retained  string `json:"retained_until"`
+	Seq       int64  `json:"seq"`
+	More      bool   `json:"more"`
+	Total     int64  `json:"partials_total"`
 	Progress  *struct {
 		Percentage float64         `json:"percentage"`
 		Message    string          `json:"message"`
@@ -129,14 +148,6 @@ func (s *Session) apply(ctx context.Context, conn *Conn, action string, k *follo
 	}
 	ack.Epoch, ack.Seq = e.Epoch, e.Seq
 	k.told(ack, false)
-	last := wire.Frame{RequestID: k.id, Epoch: e.Epoch, Placed: true}
-	switch {
-	case e.Status == wire.StatusSucceeded:
-		last.Type, last.Data, last.Ref, last.Partials = wire.TypeComplete, e.Result, e.Ref, e.Total
-	case e.Error != nil:
-		last.Type, last.Code, last.Message = wire.TypeError, e.Error.Code, e.Error.Message
-		last.Details, last.Retryable = e.Error.Details, e.Error.Retryable
-	}
 	more := e.More
 	if p := e.Partials; p != nil {
 		more = more || p.More
@@ -144,7 +155,7 @@ func (s *Session) apply(ctx context.Context, conn *Conn, action string, k *follo
 			Type: wire.TypePartial, RequestID: k.id, First: p.First, Items: p.Items, Epoch: p.Epoch, Seq: 0, Placed: true,
 		}, p.Lost)
 	}
-	if last.Type != "" && !e.More {
+	if last := e.last(k.id, e.Total); last.Type != "" && !e.More {
 		k.told(last, !more)
 	}
 	return more, nil

@@ -81,6 +81,9 @@ func (s *service) mustOpen(ctx context.Context) *client.Session {
 }
 
 func (s *service) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPut { // an upload
+		return
+	}
 	s.mu.Lock()
 	if len(s.statuses) > 0 {
 		status := s.statuses[0]
@@ -95,6 +98,7 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 		s.t.Error(err)
 		return
 	}
+	ws.SetReadLimit(wire.MaxMessage)
 	s.mu.Lock()
 	s.sockets = append(s.sockets, ws)
 	s.mu.Unlock()
@@ -107,7 +111,7 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		m, bad := wire.Parse(body)
 		if bad != nil {
-			s.t.Errorf("the client sent %s: %v", body, bad)
+			s.t.Errorf("the client sent %.200s: %v", body, bad)
 		}
 		if answer := s.answer(ws, m); answer != "" {
 			_ = ws.Write(r.Context(), websocket.MessageText, []byte(frame(m, answer))) // to nobody, when the connection was cut
@@ -131,6 +135,8 @@ func (s *service) answer(ws *websocket.Conn, m wire.Message) string {
 	case "$hello":
 		end := time.Now().Add(s.life).Format(time.RFC3339Nano)
 		return fmt.Sprintf(`"type":"response","data":{"connection_expires_at":%q,"token_expires_at":"2100-01-01T00:00:00Z"}`, end)
+	case "$upload":
+		return `"type":"response","data":{"payload_ref":"K5XW6YTBOI2DCMRTGQ2TMNZYHE","method":"PUT","url":"http://service/u"}`
 	case "$ping":
 		return `"type":"response","data":{}`
 	case "$resume", "$sync":

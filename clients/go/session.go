@@ -19,16 +19,16 @@ import (
 type SessionOptions struct {
 	// URL of the stage: wss://…/stage.
 	URL string
-	// Token is asked before every handshake. A token that is refused with 401 twice
-	// in a row ends the session.
+	// Token is asked before every handshake. An error of it is a handshake that
+	// failed; a token that is refused with 401 twice in a row ends the session.
 	Token func(ctx context.Context) (string, error)
 	// HTTPClient makes the handshakes. Default http.DefaultClient.
 	HTTPClient *http.Client
 	// OnConnect, when set, is called after every handshake that succeeded.
 	OnConnect func()
 	// OnDisconnect, when set, is told why a connection was lost, or why the next
-	// one could not be opened. The session goes on trying. Neither of the two may
-	// call Close, which waits for them.
+	// one could not be opened. The session goes on trying, with pauses that grow
+	// from 1 to 30 seconds. Neither of the two may call Close, which waits for them.
 	OnDisconnect func(error)
 }
 
@@ -51,7 +51,8 @@ type Session struct {
 	follows map[string]*follow
 }
 
-// Open connects. The context bounds the first handshake only.
+// Open connects. The context bounds the first handshake only, which is not tried
+// again: where it was refused, the error is a *StatusError.
 func Open(ctx context.Context, o SessionOptions) (*Session, error) {
 	if o.URL == "" || o.Token == nil {
 		return nil, errors.New("open session: URL and Token are required")
@@ -68,37 +69,36 @@ func Open(ctx context.Context, o SessionOptions) (*Session, error) {
 	return s, nil
 }
 
-// Close ends the session, its connections and the calls under way. Requests that
-// were accepted go on; Follow finds them again.
+// Close ends the session, its connections and the calls under way, which return
+// ErrClosed. Requests that were accepted go on; Follow finds them again. The error
+// is always nil.
 func (s *Session) Close() error {
 	s.cancel(ErrClosed)
 	s.work.Wait()
 	return nil
 }
 
-// Call sends a message and waits for its last frame: response or complete. An
-// error frame is returned as *wire.Error. each, when it is not nil, is given
-// every frame in order, the last one too: progress that is newer than the one
-// before, and the log of partials without gaps or doubles. A partial whose First
-// is not behind the pieces that there are takes the place of those from First
-// on; it may have no Items. Only what the service does not keep any more can
-// leave a gap.
+// Call sends a message and waits for its last frame: response or complete. each,
+// when it is not nil, is given every frame in order, the last one too: progress
+// that is newer than the one before, and the log of partials without gaps or
+// doubles. A partial whose First is not behind the pieces that there are takes
+// the place of those from First on; it may have no Items. Only what the service
+// does not keep any more can leave a gap.
 //
-// A message that was not answered for Silence, or whose connection was lost
-// before it was, is looked for by its id. When the service does not know it, it
-// is sent again if Resend is set, and is ErrNoAnswer otherwise. A payload that is
-// too large for a message is uploaded.
+// A payload that is too large for a message is uploaded. A message that is above
+// 128 KB (wire.MaxMessage) without it is not sent: it is a *wire.Error with code
+// PAYLOAD_TOO_LARGE, and so is a payload that the service has no room for.
+//
+// An error frame is returned as *wire.Error. A message that was not answered for
+// Silence, or whose connection was lost before it was, is looked for by its id.
+// When the service does not know it, it is sent again if Resend is set, and is
+// ErrNoAnswer otherwise. When the session ends before the call, it is ErrClosed,
+// or the *StatusError of a token that was refused.
 func (s *Session) Call(ctx context.Context, m Message, each func(wire.Frame)) (wire.Frame, error) {
 	if m.ID == "" {
 		m.ID = rand.Text()
 	}
-	body, err := m.encode()
-	if err == nil && len(body) > wire.MaxMessage && m.Payload != nil {
-		if m.Ref, err = s.Upload(ctx, m.Payload); err == nil {
-			m.Payload = nil
-			body, err = m.encode()
-		}
-	}
+	body, err := s.fit(ctx, m)
 	if err != nil {
 		return wire.Frame{}, fmt.Errorf("call %s: %w", m.Action, err)
 	}
@@ -118,8 +118,27 @@ func (s *Session) Call(ctx context.Context, m Message, each func(wire.Frame)) (w
 	return f, err
 }
 
+// fit encodes a message, and uploads its payload where that is too large for one.
+func (s *Session) fit(ctx context.Context, m Message) ([]byte, error) {
+	body, err := m.encode()
+	if !tooLarge(err) || m.Payload == nil {
+		return body, err
+	}
+	payload := m.Payload
+	m.Payload = nil
+	if _, err = m.encode(); err != nil { // no upload makes it small enough
+		return nil, err
+	}
+	if m.Ref, err = s.Upload(ctx, payload); err != nil {
+		return nil, err
+	}
+	return m.encode()
+}
+
 // Follow watches a request that was sent before, by this program or by another
 // of the same user, from its beginning, and waits for its last frame as Call does.
+// One that is not known, or not kept any more, or was quick, is a *wire.Error with
+// code NOT_FOUND.
 func (s *Session) Follow(ctx context.Context, id string, each func(wire.Frame)) (wire.Frame, error) {
 	k := newFollow(id)
 	if err := s.register(k); err != nil {
@@ -150,12 +169,13 @@ func (s *Session) Follow(ctx context.Context, id string, each func(wire.Frame)) 
 
 // Cancel cancels a request. It returns its state after that: CANCELLED,
 // PROCESSING while its handler is being told, or the state in which it had
-// ended before.
+// ended before: SUCCEEDED or FAILED. An id that is not known yet is CANCELLED too,
+// and the request that arrives with it later does not run. Errors are Call's.
 func (s *Session) Cancel(ctx context.Context, id string) (state string, err error) {
 	m := Message{Action: wire.ActionCancel, Payload: map[string]string{"request_id": id}, Resend: true}
 	f, err := s.Call(ctx, m, nil)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("cancel %s: %w", id, err)
 	}
 	var out struct {
 		Status string `json:"status"`
@@ -220,7 +240,11 @@ func (s *Session) next(ctx context.Context, k *follow) (wire.Frame, error) {
 	}
 	quiet, cancel := context.WithTimeoutCause(ctx, Silence, errSilent)
 	defer cancel()
-	return k.next(quiet)
+	f, err := k.next(quiet)
+	if on, _, _ := k.on(); on != nil && errors.Is(err, errSilent) {
+		err = on.unanswered(err)
+	}
+	return f, err
 }
 
 // find asks what became of a message that was not answered. It reports whether

@@ -174,7 +174,7 @@ func TestSessionResendsOnlyWhatItMay(t *testing.T) {
 			s.cut()
 			later(time.Second)
 			if !resend {
-				if err := <-c.done; !errors.Is(err, client.ErrNoAnswer) || s.called("job") != 1 {
+				if err := <-c.done; !errors.Is(err, client.ErrNoAnswer) || !errors.Is(err, client.ErrClosed) || s.called("job") != 1 {
 					t.Errorf("%v after %d messages", err, s.called("job"))
 				}
 				return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -192,8 +193,28 @@ func TestSessionLooksForWhatWasNotAnswered(t *testing.T) {
 		s.mu.Lock()
 		s.lose["other"] = 1
 		s.mu.Unlock()
-		if _, err := session.Call(ctx, client.Message{Action: "other"}, nil); !errors.Is(err, client.ErrNoAnswer) || s.called("other") != 1 {
+		_, err := session.Call(ctx, client.Message{Action: "other"}, nil)
+		if !errors.Is(err, client.ErrNoAnswer) || errors.Is(err, client.ErrClosed) || s.called("other") != 1 {
 			t.Errorf("%v after %d messages", err, s.called("other"))
+		}
+	})
+}
+
+// While nobody can be asked, a message whose connection was lost has no answer,
+// and the error says why.
+func TestSessionSaysThatTheConnectionWasLost(t *testing.T) {
+	t.Parallel()
+	run(t, func(ctx context.Context, s *service) {
+		session := s.mustOpen(ctx)
+		defer session.Close()
+		s.mu.Lock()
+		s.lose["job"] = 1
+		s.statuses = slices.Repeat([]int{503}, 100)
+		s.mu.Unlock()
+		end := begin(ctx, session, nil)
+		s.cut()
+		if err := end(); !errors.Is(err, client.ErrNoAnswer) || !errors.Is(err, client.ErrClosed) || s.called("job") != 1 {
+			t.Errorf("%v after %d messages", err, s.called("job"))
 		}
 	})
 }
