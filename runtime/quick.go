@@ -58,8 +58,8 @@ func Idempotent() Option { return func(a *action) { a.idempotent = true } }
 
 // checkQuick panics when options for quick handlers are given to a long one.
 func (a *action) checkQuick() {
-	if a.long && (a.timeout > 0 || a.promote || a.idempotent) {
-		panic(fmt.Sprintf("streamer: action %q takes a *Task: Timeout, Promote and Idempotent are for plain handlers", a.name))
+	if a.long && (a.timeout > 0 || a.promote || a.idempotent || a.estimate != nil) {
+		panic(fmt.Sprintf("streamer: action %q takes a *Task: Timeout, Promote, Idempotent and estimates are for plain handlers", a.name))
 	}
 }
 

@@ -374,6 +374,9 @@ func TestQuickOptionsAreChecked(t *testing.T) {
 		"long handler": func() {
 			streamer.HandleTask(streamer.New(), "a", func(context.Context, *streamer.Task, text) (text, error) { return text{}, nil }, streamer.Idempotent())
 		},
+		"estimate of a long handler": func() {
+			streamer.HandleTask(streamer.New(), "a", func(context.Context, *streamer.Task, text) (text, error) { return text{}, nil }, streamer.Estimate(time.Second))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
