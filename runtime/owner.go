@@ -33,11 +33,12 @@ type owner struct {
 	writing chan struct{} // holds one: a write to the request is under way
 	beat    int64         // guarded by writing
 
-	mu       sync.Mutex              // guards the next nine
+	mu       sync.Mutex              // guards the next ten
 	end      context.CancelCauseFunc // ends the handler's context; nil before that is there
 	ended    error                   // why it is to end
 	newest   report
-	fresh    bool // newest has not been sent
+	fresh    bool     // newest has not been sent to all
+	behind   []string // the connections to which sent was, and that it did not reach
 	sent     report
 	sentSeq  int64 // of sent; 0: nothing was
 	savedSeq int64 // of what is stored

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ type report struct {
 func (o *owner) report(r report) {
 	r.after = o.pieces.last()
 	o.mu.Lock()
-	o.newest, o.fresh = r, true
+	o.newest, o.fresh, o.behind = r, true, nil
 	o.mu.Unlock()
 	o.wakeUp()
 }
@@ -100,13 +101,22 @@ func (o *owner) running(ctx context.Context) (quiet func()) {
 	}
 }
 
-// take returns the newest report, once.
-func (o *owner) take() (r report, ok bool) {
+// take returns the newest report, once; and again while connections are behind,
+// which it returns then.
+func (o *owner) take() (r report, behind []string, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	r, ok = o.newest, o.fresh
-	o.fresh = false
-	return r, ok
+	r, behind, ok = o.newest, o.behind, o.fresh
+	o.fresh, o.behind = false, nil
+	return r, behind, ok
+}
+
+// next numbers a report. The caller has it from take.
+func (o *owner) next(r report) {
+	o.seq++
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sent, o.sentSeq = r, o.seq
 }
 
 // send stores and pushes the newest report and the partials, in the order in
@@ -114,21 +124,20 @@ func (o *owner) take() (r report, ok bool) {
 func (o *owner) send(ctx context.Context) {
 	o.lastFrame = time.Now()
 	end := o.pieces.last()
-	r, ok := o.take()
+	r, behind, ok := o.take()
 	if !ok {
 		o.paceBy(o.sendPieces(ctx, end))
 		return
 	}
 	arrived := o.sendPieces(ctx, r.after)
-	o.seq++
-	o.mu.Lock()
-	first := o.sentSeq == 0
-	o.sent, o.sentSeq = r, o.seq
-	o.mu.Unlock()
+	first := o.seq == 0
+	if behind == nil {
+		o.next(r)
+	}
 	if o.sinceBeat() >= min(saveEvery, o.lease/3) || first {
 		o.renew(ctx)
 	}
-	arrived = o.pushProgress(ctx) && arrived
+	arrived = o.pushProgress(ctx, r, behind) && arrived
 	o.paceBy(o.sendPieces(ctx, max(end, r.after)) && arrived)
 }
 
@@ -157,22 +166,24 @@ func (o *owner) flush(ctx context.Context) {
 		case <-time.After(wait):
 		}
 	}
-	if r, ok := o.take(); ok {
-		o.seq++
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.sent, o.sentSeq = r, o.seq
+	if r, behind, ok := o.take(); ok && behind == nil {
+		o.next(r)
 	}
 }
 
-func (o *owner) pushProgress(ctx context.Context) (arrived bool) {
-	r := o.sent
+// pushProgress pushes the report that was numbered last, to those that are behind
+// or, when there are none, to all.
+func (o *owner) pushProgress(ctx context.Context, r report, behind []string) (arrived bool) {
+	to := o.watching()
+	if behind != nil {
+		to = slices.DeleteFunc(to, func(id string) bool { return !slices.Contains(behind, id) })
+	}
 	frame := wire.AppendProgress(nil, o.id, wire.Cursor{Epoch: o.epoch, Seq: o.seq}, r.percentage, r.message, r.metadata)
-	left := o.push(ctx, frame, o.watching())
-	if len(left) > 0 {
-		o.mu.Lock()
-		o.fresh = true // what did not arrive is sent again, or what is newer by then
-		o.mu.Unlock()
+	left := o.push(ctx, frame, to)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(left) > 0 && !o.fresh { // else what is newer goes to all
+		o.fresh, o.behind = true, left
 	}
 	return len(left) == 0
 }

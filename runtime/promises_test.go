@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,38 @@ func TestResultThatIsRefusedForGoodFails(t *testing.T) {
 		s.mustRun(key, 0)
 		if st := s.store.item(key).State; st != request.Failed || time.Since(began) > time.Second || s.last("c1").Code != wire.CodeInternal {
 			t.Errorf("%s after %v", st, time.Since(began))
+		}
+	})
+}
+
+// A connection that is busy does not have the others hear everything twice, and gets
+// the newest report in the end.
+func TestReportIsSentAgainToThoseThatAreBehind(t *testing.T) {
+	t.Parallel()
+	app := jobs(func(_ context.Context, task *streamer.Task, _ text) (string, error) {
+		for n := range 3 {
+			task.Progress(streamer.Progress{Percentage: float64(n), Message: "report"})
+			<-time.After(20 * time.Second)
+		}
+		return "", nil
+	})
+	bubble(t, app, func(t *testing.T, s *system) {
+		key := s.accept("r1", "job", `{}`)
+		s.says(elsewhere, `{"id":"r1","action":"job","payload":{}}`) // another tab
+		began := time.Now()
+		s.conns.fault = func(connection string, _ wire.Frame) error {
+			if connection == "c2" && time.Since(began) < 30*time.Second {
+				return push.ErrBusy
+			}
+			return nil
+		}
+		s.mustRun(key, 0)
+		heard := map[string][]float64{}
+		for _, f := range s.conns.of(wire.TypeProgress) {
+			heard[f.connection] = append(heard[f.connection], f.Percentage)
+		}
+		if !slices.Equal(heard["c1"], []float64{0, 1, 2}) || !slices.Equal(heard["c2"], []float64{1, 2}) {
+			t.Errorf("%v", heard)
 		}
 	})
 }
