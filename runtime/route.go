@@ -213,7 +213,7 @@ func logFailure(log *slog.Logger, err error, args ...any) {
 }
 
 func tooLarge(n, most int) *Error {
-	return &Error{Code: wire.CodePayloadTooLarge, Message: fmt.Sprintf("the result has %d bytes, at most %d can be kept or delivered", n, most)}
+	return &Error{Code: wire.CodePayloadTooLarge, Message: fmt.Sprintf("the answer has %d bytes, at most %d can be kept or delivered", n, most)}
 }
 
 // expired refuses a message whose token has run out, and closes the connection

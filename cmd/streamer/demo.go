@@ -26,7 +26,7 @@ func demo(ctx context.Context, o options, p *printer) (err error) {
 	if !s.Verifies {
 		return errors.New("the program does not verify tokens with the development key, so no token can be made for it")
 	}
-	token, err := s.Keys.Token("demo", "", nil, time.Hour)
+	token, err := s.Token("demo", "", nil, time.Hour)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func dev(ctx context.Context, o options, p *printer) (err error) {
 		if o.permissions != "" {
 			permissions = strings.Split(o.permissions, ",")
 		}
-		if ready.Token, err = s.Keys.Token(o.user, o.tenant, permissions, tokenLife); err != nil {
+		if ready.Token, err = s.Token(o.user, o.tenant, permissions, tokenLife); err != nil {
 			return err
 		}
 		p.say("Token       %s\n            (user %s, good for %s; header Authorization: Bearer …, or subprotocols streamer.v1, bearer.…)", ready.Token, o.user, tokenLife)
@@ -64,6 +64,9 @@ func rebuild(ctx context.Context, s *devhost.System, p *printer) {
 	case ctx.Err() != nil:
 	case err != nil:
 		p.failed(err)
+		if strings.Contains(err.Error(), "protected") {
+			p.complain("streamer: what is protected is not deleted by an edit: end dev and start it again, and it begins anew; or set Protect to false in development")
+		}
 	default:
 		if err := s.Announce(); err != nil {
 			p.failed(err)

@@ -19,7 +19,7 @@ const (
 // shown. Of what functions log, warnings, errors, and how they die.
 func (p *printer) function(l localcloud.Line) {
 	text := strings.TrimRight(l.Text, "\n")
-	loud := strings.Contains(text, `"level":"ERROR"`) || strings.Contains(text, `"level":"WARN"`)
+	loud := strings.Contains(text, `"level":"ERROR"`) || strings.Contains(text, `"level":"WARN"`) || answersError(text)
 	if l.Source != "lambda" || loud || p.verbose {
 		p.complain(l.Name + ": " + text)
 		return
@@ -30,6 +30,13 @@ func (p *printer) function(l localcloud.Line) {
 	if !ended {
 		p.follow(l.Name, l.Name+" "+l.Instance, text)
 	}
+}
+
+// answersError says that the line is an error with which a function has answered its
+// invocation, as aws-lambda-go logs it. With a stack the function ends, and its last
+// lines are shown as a whole.
+func answersError(line string) bool {
+	return strings.HasPrefix(line, `{"errorMessage":`) && !strings.Contains(line, `"stackTrace":`)
 }
 
 // end closes the system. It takes instances out of their work, which is no news.

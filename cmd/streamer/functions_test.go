@@ -15,15 +15,17 @@ func TestFunctionsAreQuiet(t *testing.T) {
 	t.Parallel()
 	const mapping = "event source mapping 1 of arn: PROBLEM: AccessDeniedException"
 	for line, shown := range map[localcloud.Line]bool{
-		{Source: "lambda", Text: `START`}:                                    false,
-		{Source: "lambda", Text: `{"level":"INFO"}`}:                         false,
-		{Source: "lambda", Text: `{"level":"WARN"}`}:                         true,
-		{Source: "lambda", Text: `{"level":"ERROR"}`}:                        true,
-		{Source: "lambda", Text: "REPORT RequestId: 1\tDuration: 2.00 ms\t"}: false,
-		{Source: "platform", Text: mapping}:                                  true,
-		{Source: "platform", Text: "send record of event 1: AccessDenied"}:   true,
-		{Source: "gateway", Text: "x"}:                                       true,
-		{Source: "scheduler", Text: "x"}:                                     true,
+		{Source: "lambda", Text: `START`}:                                                    false,
+		{Source: "lambda", Text: `{"level":"INFO"}`}:                                         false,
+		{Source: "lambda", Text: `{"level":"WARN"}`}:                                         true,
+		{Source: "lambda", Text: `{"level":"ERROR"}`}:                                        true,
+		{Source: "lambda", Text: `{"errorMessage":"claim: denied","errorType":"wrapError"}`}: true,
+		{Source: "lambda", Text: `{"errorMessage":"oh","errorType":"x","stackTrace":[]}`}:    false,
+		{Source: "lambda", Text: "REPORT RequestId: 1\tDuration: 2.00 ms\t"}:                 false,
+		{Source: "platform", Text: mapping}:                                                  true,
+		{Source: "platform", Text: "send record of event 1: AccessDenied"}:                   true,
+		{Source: "gateway", Text: "x"}:                                                       true,
+		{Source: "scheduler", Text: "x"}:                                                     true,
 	} {
 		line.Name = "f"
 		for _, verbose := range []bool{false, true} {

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 
@@ -50,6 +51,7 @@ type System struct {
 	// Verifies says that the program verifies tokens with Keys.
 	Verifies bool
 
+	auth     contract.Auth // of the function that does
 	deployer *deploy.Deployer
 	program  deploy.Program
 	cache    string // of binaries
@@ -157,7 +159,7 @@ func (s *System) Update(ctx context.Context) error {
 	}
 	s.Outputs = result.Outputs
 	s.URL, _ = plain(s.Outputs["url"]).(string)
-	s.Verifies = s.verifies()
+	s.auth, s.Verifies = s.verifies()
 	if s.URL == "" {
 		return fmt.Errorf("start %s: the program exports no url; have it say ctx.Export(\"url\", s.URL)", s.project.name)
 	}
@@ -172,20 +174,27 @@ func plain(output any) any {
 	return output
 }
 
+// Token signs a token with Keys that the program accepts, where Verifies is true:
+// with its issuer, its first audience and its names of claims. It is for a user and
+// tenant ("" for none) and good for d.
+func (s *System) Token(user, tenant string, permissions []string, d time.Duration) (string, error) {
+	return s.Keys.tokenFor(s.auth, user, tenant, permissions, d)
+}
+
 // verifies looks for our key among those that the functions were given.
-func (s *System) verifies() bool {
+func (s *System) verifies() (auth contract.Auth, ours bool) {
 	for _, f := range s.Cloud.Services().Functions.Functions() {
-		var auth contract.Auth
+		auth = contract.Auth{}
 		if json.Unmarshal([]byte(f.Spec.Env[contract.EnvAuth]), &auth) != nil {
 			continue
 		}
 		if slices.ContainsFunc(auth.Keys, func(k contract.Key) bool {
 			return strings.TrimSpace(k.PEM) == strings.TrimSpace(s.Keys.PublicPEM())
 		}) {
-			return true
+			return auth, true
 		}
 	}
-	return false
+	return contract.Auth{}, false
 }
 
 // Function is the physical name of the function with that role, "" for none.

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/streamer-go/streamer/internal/contract"
 )
 
 func put(t *testing.T, path, text string) {
@@ -112,5 +115,31 @@ func TestToken(t *testing.T) {
 	}
 	if claims["sub"] != "u" || claims["tenant_id"] != "t" || len(claims["permissions"].([]any)) != 2 {
 		t.Errorf("claims %v", claims)
+	}
+}
+
+// What a program asks of tokens is in those that are made for it.
+func TestTokenForSettings(t *testing.T) {
+	t.Parallel()
+	keys, err := LoadKeys(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &System{Keys: keys, auth: contract.Auth{
+		Issuer: "https://login.example.com/", Audience: []string{"api", "other"}, UserClaim: "email", TenantClaim: "org", PermissionsClaim: "roles",
+	}}
+	token, err := s.Token("u", "t", []string{"a"}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser().ParseUnverified(token, claims); err != nil {
+		t.Fatal(err)
+	}
+	delete(claims, "iat")
+	delete(claims, "exp")
+	want := jwt.MapClaims{"iss": "https://login.example.com/", "aud": "api", "email": "u", "org": "t", "roles": []any{"a"}}
+	if !reflect.DeepEqual(claims, want) {
+		t.Errorf("claims %v, want %v", claims, want)
 	}
 }

@@ -1,6 +1,7 @@
 package devhost
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/streamer-go/streamer/internal/contract"
 )
 
 // Keys is an ES256 pair for development. Its private half never leaves the
@@ -86,13 +89,24 @@ func (k *Keys) PublicPEM() string { return k.public }
 
 // Token signs a token for a user and tenant ("" for none) that is good for d.
 func (k *Keys) Token(user, tenant string, permissions []string, d time.Duration) (string, error) {
+	return k.tokenFor(contract.Auth{}, user, tenant, permissions, d)
+}
+
+// tokenFor signs one with what those settings ask of a token, and under their names.
+func (k *Keys) tokenFor(auth contract.Auth, user, tenant string, permissions []string, d time.Duration) (string, error) {
 	now := time.Now()
-	claims := jwt.MapClaims{"sub": user, "iat": now.Unix(), "exp": now.Add(d).Unix()}
+	claims := jwt.MapClaims{cmp.Or(auth.UserClaim, "sub"): user, "iat": now.Unix(), "exp": now.Add(d).Unix()}
 	if tenant != "" {
-		claims["tenant_id"] = tenant
+		claims[cmp.Or(auth.TenantClaim, "tenant_id")] = tenant
 	}
 	if len(permissions) > 0 {
-		claims["permissions"] = permissions
+		claims[cmp.Or(auth.PermissionsClaim, "permissions")] = permissions
+	}
+	if auth.Issuer != "" {
+		claims["iss"] = auth.Issuer
+	}
+	if len(auth.Audience) > 0 {
+		claims["aud"] = auth.Audience[0]
 	}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodES256, claims).SignedString(k.private)
 	if err != nil {
