@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/streamer-go/streamer/runtime/internal/keys"
 	c "github.com/streamer-go/streamer/internal/contract"
+	"github.com/streamer-go/streamer/runtime/internal/keys"
 	"github.com/streamer-go/streamer/runtime/internal/request"
 	"github.com/streamer-go/streamer/runtime/wire"
 )

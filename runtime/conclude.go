@@ -169,10 +169,10 @@ func (p *processor) insist(ctx context.Context, key string, do func() error) err
 		if err == nil {
 			return nil
 		}
-		p.log.Warn("store is not available", "request", key, "error", err.Error())
 		if errors.Is(err, request.ErrRefused) || errors.Is(err, request.ErrNoBlob) {
 			return err
 		}
+		p.log.Warn("store is not available", "request", key, "error", err.Error())
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w (last: %w)", ctx.Err(), err)

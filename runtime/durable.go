@@ -132,6 +132,9 @@ func (o *owner) lost(old request.Item) error {
 	if old.State == request.Cancelled {
 		cause = ErrCancelled
 	}
+	o.mu.Lock()
+	o.robbed = true
+	o.mu.Unlock()
 	o.cancel(cause)
 	return cause
 }

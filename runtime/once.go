@@ -71,10 +71,7 @@ func (r *router) endOnce(ctx context.Context, s session, m wire.Message, a *acti
 				return err
 			}
 		} else {
-			attrs[c.AttrFailure] = storedFailure(bad).Attrs()
-			if state == request.Failed {
-				bury(attrs, it.Key)
-			}
+			attrs[c.AttrFailure] = storedFailure(bad).Attrs() // an answer, not a death: its caller hears it
 		}
 		out, err = r.store.Do(ctx, request.End, it.Key, attrs)
 		return err

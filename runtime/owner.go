@@ -33,9 +33,10 @@ type owner struct {
 	writing chan struct{} // holds one: a write to the request is under way
 	beat    int64         // guarded by writing
 
-	mu       sync.Mutex              // guards the next ten
+	mu       sync.Mutex              // guards the next eleven
 	end      context.CancelCauseFunc // ends the handler's context; nil before that is there
 	ended    error                   // why it is to end
+	robbed   bool                    // another owns the request
 	newest   report
 	fresh    bool     // newest has not been sent to all
 	behind   []string // the connections to which sent was, and that it did not reach

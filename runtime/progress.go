@@ -197,10 +197,13 @@ func (o *owner) paceBy(arrived bool) {
 	}
 }
 
-// watching lists the connections that frames go to.
+// watching lists the connections that frames go to: none from one that was robbed.
 func (o *owner) watching() []string {
 	o.mu.Lock()
 	watchers := o.watchers
+	if o.robbed {
+		watchers = nil
+	}
 	o.mu.Unlock()
 	now := time.Now().Unix()
 	ids := make([]string, 0, len(watchers))

@@ -38,6 +38,30 @@ func TestResultThatIsRefusedForGoodFails(t *testing.T) {
 	})
 }
 
+// One that was robbed tells nobody anything any more.
+func TestRobbedOwnerPushesNothing(t *testing.T) {
+	t.Parallel()
+	var s *system
+	var key string
+	app := jobs(func(ctx context.Context, task *streamer.Task, _ text) (string, error) {
+		<-time.After(time.Second)
+		s.store.edit(key, func(a request.Attrs) { a[c.AttrEpoch] = int64(7) })
+		task.Progress(streamer.Progress{Percentage: 50})
+		if err := task.Emit("piece"); err != nil {
+			return "", err
+		}
+		<-ctx.Done()
+		return "", context.Cause(ctx)
+	})
+	bubble(t, app, func(t *testing.T, sys *system) {
+		s, key = sys, sys.accept("r1", "job", `{}`)
+		_ = s.run(key, 0)
+		if got := append(s.conns.of(wire.TypeProgress), s.conns.of(wire.TypePartial)...); len(got) > 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // A connection that is busy does not have the others hear everything twice, and gets
 // the newest report in the end.
 func TestReportIsSentAgainToThoseThatAreBehind(t *testing.T) {

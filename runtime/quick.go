@@ -53,7 +53,8 @@ func Promote() Option { return func(a *action) { a.promote = true } }
 // outcome of the first. It costs two writes, and one more for an input and for a result
 // of more than 256 bytes. A router that dies over a request
 // leaves it to a processor, which runs the handler again: its effects are at
-// least once, its outcome is stored once. An error is an outcome too.
+// least once, its outcome is stored once. An error is an outcome too, and not on the list of the
+// dead: its caller was answered.
 func Idempotent() Option { return func(a *action) { a.idempotent = true } }
 
 // checkQuick panics when options for quick handlers are given to a long one.

@@ -87,7 +87,7 @@ func dropDead(ctx context.Context, a *admin.Admin, o deadOptions, p *printer) er
 		if err := a.Drop(ctx, key); err != nil {
 			return err
 		}
-		p.event(event{Type: "dropped", Text: key.String()})
+		p.event(event{Type: "dropped", Data: marshal(map[string]string{"request": key.String()})})
 		p.say("%s is dropped", key)
 		return nil
 	})

@@ -178,7 +178,8 @@ func TestStoryOfADeadRequest(t *testing.T) {
 	if err != nil || !out.OK || out.Before == nil || out.Before.Epoch != it.Epoch || out.Item.Epoch != it.Epoch+1 {
 		t.Fatal(out, err)
 	}
-	second := admin.Attempt{Number: 2, Outcome: admin.Running, Began: time.UnixMilli(began.UnixMilli()).UTC(), LogStream: "its stream", Invocation: "its invocation"}
+	second := admin.Attempt{Number: 2, Outcome: admin.Running, Began: time.UnixMilli(began.UnixMilli()).UTC(), LogStream: "its stream", Invocation: "its invocation",
+			Function: "fn", LogGroup: "group"}
 	if story, err := s.admin.Show(t.Context(), key); err != nil || story.Status != "PROCESSING" || story.Attempts[1] != second {
 		t.Fatalf("%+v, %v, want %+v", story, err, second)
 	}

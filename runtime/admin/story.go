@@ -99,6 +99,9 @@ func story(it request.Item, told []request.Attempt) []Attempt {
 	for _, t := range left { // postponed since, which is not counted
 		all = append(all, attempt(t))
 	}
+	if newest := len(all) - 1; newest >= 0 && all[newest].LogStream != "" && all[newest].LogGroup == "" && len(told) > 0 {
+		all[newest].Function, all[newest].LogGroup = told[0].Where.Function, told[0].Where.LogGroup // all are the processor's
+	}
 	return all
 }
 
