@@ -38,7 +38,7 @@ func TestBeatThatHangsIsGivenUp(t *testing.T) {
 			}
 		})
 		s.mustRun(key, 0)
-		if len(hung) != 2 || hung[0] != 10*time.Second || hung[1] != 20*time.Second {
+		if len(hung) != 2 || hung[0].Round(10*time.Millisecond) != 10*time.Second || hung[1].Round(10*time.Millisecond) != 20*time.Second {
 			t.Errorf("the call hung from %v, want from 10 s to 20 s, a third of the lease", hung)
 		}
 		if st := s.store.item(key).State; st != request.Succeeded {

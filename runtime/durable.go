@@ -3,6 +3,7 @@ package streamer
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/streamer-go/streamer/runtime/internal/keys"
 	"github.com/streamer-go/streamer/runtime/internal/request"
@@ -117,10 +118,26 @@ func (t *tables) partials(ctx context.Context, first int64, batch []byte) error 
 
 // exclusively lets one call at a time write to the request.
 func (o *owner) exclusively(ctx context.Context, do func() error) error {
+	if err := turn(ctx, o.writing); err != nil {
+		return err
+	}
+	defer func() { <-o.writing }()
+	return do()
+}
+
+// turn takes a lock, a channel that holds one. Who has to wait for it goes on a
+// moment after who had it, and does not run beside what that one does next: then
+// the order of what both do is the same each time that the same happens.
+func turn(ctx context.Context, lock chan struct{}) error {
 	select {
-	case o.writing <- struct{}{}:
-		defer func() { <-o.writing }()
-		return do()
+	case lock <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case lock <- struct{}{}:
+		time.Sleep(time.Microsecond)
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -62,9 +62,11 @@ func (o *owner) hold(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	o.letGo = func() { cancel(); <-done }
+	// A moment later than due: a call of the handler's that hangs is given up then.
+	every := o.lease/3 + time.Millisecond
 	go func() {
 		defer close(done)
-		renew := time.NewTimer(o.lease / 3)
+		renew := time.NewTimer(every)
 		defer renew.Stop()
 		for {
 			select {
@@ -75,7 +77,7 @@ func (o *owner) hold(ctx context.Context) {
 			if o.sinceBeat() >= o.lease/3 {
 				o.renew(ctx)
 			}
-			renew.Reset(max(o.lease/3-o.sinceBeat(), time.Millisecond))
+			renew.Reset(max(every-o.sinceBeat(), time.Millisecond))
 		}
 	}()
 }

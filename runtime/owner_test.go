@@ -33,7 +33,7 @@ func TestCancelReachesTheHandler(t *testing.T) {
 		time.AfterFunc(12*time.Second, func() { s.store.edit(key, func(a request.Attrs) { a[c.AttrCancel] = true }) })
 		began := time.Now()
 		s.mustRun(key, 0)
-		if took := time.Since(began); !errors.Is(cause, streamer.ErrCancelled) || took != 20*time.Second {
+		if took := time.Since(began); !errors.Is(cause, streamer.ErrCancelled) || took.Round(10*time.Millisecond) != 20*time.Second {
 			t.Errorf("%v after %v, want ErrCancelled by the second beat", cause, took)
 		}
 		if st := s.store.item(key).State; st != request.Cancelled || s.last("c1").Code != wire.CodeCancelled {
@@ -192,7 +192,7 @@ func TestLeaseIsRenewedAtAThird(t *testing.T) {
 		for _, at := range []time.Duration{5, 15, 25} {
 			want := began.Add((at-5)*time.Second + 30*time.Second).UnixMilli()
 			time.AfterFunc(at*time.Second, func() {
-				if it := s.store.item(key); it.Lease != want || it.Beat != int64(at-5)/10 {
+				if it := s.store.item(key); abs(it.Lease-want) > 10 || it.Beat != int64(at-5)/10 {
 					t.Errorf("at %d s: lease %d, want %d; beat %d", at, it.Lease, want, it.Beat)
 				}
 			})

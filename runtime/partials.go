@@ -12,12 +12,10 @@ import (
 
 // keepPieces stores what was emitted up to that number.
 func (o *owner) keepPieces(ctx context.Context, upTo int64) error {
-	select {
-	case o.pieces.storing <- struct{}{}:
-		defer func() { <-o.pieces.storing }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := turn(ctx, o.pieces.storing); err != nil {
+		return err
 	}
+	defer func() { <-o.pieces.storing }()
 	for {
 		first, batch := o.pieces.seal(upTo)
 		if len(batch) == 0 {

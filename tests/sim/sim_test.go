@@ -88,10 +88,14 @@ func TestReplay(t *testing.T) {
 		t.Skip("several runs")
 	}
 	t.Parallel()
-	const pairs = 5
+	const pairs = 4
 	alike := 0
 	for seed := range uint64(pairs) {
-		a, b := play(t, newPlan(1000+seed, 40)), play(t, newPlan(1000+seed, 40))
+		size := 40
+		if seed == 0 {
+			size = 400 // as large as they come
+		}
+		a, b := play(t, newPlan(1000+seed, size)), play(t, newPlan(1000+seed, size))
 		if a.digest == b.digest {
 			alike++
 		} else {
