@@ -26,8 +26,12 @@ type StreamerArgs struct {
 	// refused with PAYLOAD_TOO_LARGE. The component's name must be one that a bucket
 	// can have: small letters, digits and -.
 	LargePayloads bool `pulumi:"largePayloads,optional"`
-	// Lease is how long the owner of a request may be silent before it is given to
-	// another, a Go duration from 1s to 15m. Default 30s.
+	// Lease is how long the owner of a request is left alone after its last sign of
+	// life, a Go duration from 1s to 15m. Default 30s. A third of it is the time between
+	// two beats, and the longest until a handler hears that it was cancelled. When Lambda
+	// reports that the owner has failed, its request is given to another as soon as
+	// the lease is past. Without a report that happens a minute after the function's
+	// time (Processor.Timeout) was over, for until then it may still be at work.
 	Lease pulumi.StringPtrInput `pulumi:"lease,optional"`
 	// Limits bound what a user or tenant may have at once. Default: none.
 	Limits *Limits `pulumi:"limits,optional"`
