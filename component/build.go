@@ -46,6 +46,10 @@ func (b builder) archives(ctx context.Context, h *Handlers, s *settings) (map[co
 	if h.Package != "" {
 		jobs = append(jobs, build.Package{Dir: h.Package})
 	}
+	// Before they are built: what does not compile is edited next.
+	if err := build.Note(b.getenv(contract.EnvBuildList), jobs...); err != nil {
+		return nil, err
+	}
 	paths, errs := make([]string, len(jobs)), make([]error, len(jobs))
 	var wg sync.WaitGroup
 	for i, job := range jobs {

@@ -3,6 +3,8 @@ package component_test
 import (
 	"archive/zip"
 	"context"
+	"errors"
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -50,5 +52,35 @@ func TestBuildsWhatIsDeployed(t *testing.T) {
 	}
 	if path["router"] != path["processor"] || path["connect"] == path["dispatcher"] || path["connect"] == path["router"] {
 		t.Errorf("archives are %v", path)
+	}
+}
+
+// The host of a program is told what is built, before it is known whether that compiles.
+func TestListsWhatIsBuilt(t *testing.T) {
+	t.Parallel()
+	list := filepath.Join(t.TempDir(), "list")
+	getenv := func(name string) string { return map[string]string{contract.EnvBuildList: list}[name] }
+	broken := errors.New("does not compile")
+	fails := func(context.Context, string, build.Package, build.Target) (string, error) { return "", broken }
+	err := (&cloud{}).run(func(ctx *pulumi.Context) error {
+		_, err := component.NewStreamerWith(ctx, "reports", minimal(), getenv, fails)
+		if !errors.Is(err, broken) {
+			t.Errorf("got %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := build.Noted(list)
+	if err != nil || len(got) != 3 {
+		t.Fatalf("listed are %+v, %v", got, err)
+	}
+	handlers, err := filepath.Abs(minimal().Handlers.Package)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[0].Path != "./lambdas/connect" || !got[0].Own || got[1].Path != "./lambdas/dispatcher" || got[2] != (build.Package{Dir: handlers}) {
+		t.Errorf("listed are %+v", got)
 	}
 }

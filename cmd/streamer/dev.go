@@ -16,7 +16,6 @@ const tokenLife = 24 * time.Hour
 func dev(ctx context.Context, o options, p *printer) (err error) {
 	begun := time.Now()
 	p.say("Standing up %s …", o.dir)
-	built := sources(o.dir) // before it is read: what changes during the build is not in it
 	s, err := start(ctx, o, p)
 	if err != nil {
 		return err
@@ -50,9 +49,10 @@ func dev(ctx context.Context, o options, p *printer) (err error) {
 			p.say("  %s = %v", name, value)
 		}
 	}
-	p.say("\nEdit %s and it is built again. Ctrl-C ends it and leaves nothing behind.", o.dir)
+	p.say("\nEdit the program or its handlers and they are built again. Ctrl-C ends it and leaves nothing behind.")
 	p.event(ready)
-	watch(ctx, o.dir, built, func() { rebuild(ctx, s, p) })
+	find := func() look { return s.Sources(ctx).States }
+	watch(ctx, begun, find, func() { rebuild(ctx, s, p) })
 	return nil
 }
 

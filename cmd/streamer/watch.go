@@ -2,20 +2,36 @@ package main
 
 import (
 	"context"
-	"io/fs"
 	"maps"
-	"path/filepath"
-	"strings"
 	"time"
+
+	"github.com/streamer-go/streamer/internal/build"
 )
 
-// watchEvery is how often the sources are looked at.
-const watchEvery = 500 * time.Millisecond
+const (
+	// watchEvery is how often the sources are looked at.
+	watchEvery = 500 * time.Millisecond
+	// longestWait is how long a change waits for an end of changes: a file may change
+	// all the time.
+	longestWait = 3 * time.Second
+)
 
-// watch calls changed each time when a source file under dir has come, gone or
-// changed since it was seen so, and nothing has after that, until the context ends.
-func watch(ctx context.Context, dir string, seen map[string]state, changed func()) {
-	dirty := false
+// look returns the states of the files that are sources.
+type look func() map[string]build.State
+
+// watcher knows what has changed since the sources were built.
+type watcher struct {
+	find  func() look // what the sources are is known anew after each build
+	look  look
+	seen  map[string]build.State
+	dirty time.Time // since then, zero for not at all
+}
+
+// watch calls changed when a source has come, gone or changed since the build that
+// began at that time, and nothing has after that, until the context ends.
+func watch(ctx context.Context, began time.Time, find func() look, changed func()) {
+	w := &watcher{find: find, look: func() map[string]build.State { return nil }}
+	w.built(began)
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -24,47 +40,40 @@ func watch(ctx context.Context, dir string, seen map[string]state, changed func(
 			return
 		case <-tick.C:
 		}
-		now := sources(dir)
-		switch {
-		case !maps.Equal(now, seen):
-			seen, dirty = now, true // editors write in several steps: wait for the last
-		case dirty:
-			dirty = false
+		if w.due() {
+			began := time.Now()
 			changed()
+			w.built(began)
+			tick.Reset(watchEvery) // no tick is left of the time that it took
 		}
 	}
 }
 
-// state of a file, as far as a change shows in it.
-type state struct {
-	modified time.Time
-	size     int64
+// built takes in what the sources are after a build that began at that time. What
+// has changed meanwhile may not be in it.
+func (w *watcher) built(began time.Time) {
+	before, again := w.seen, w.look
+	w.look = w.find()
+	w.seen = w.look()
+	dirty := !maps.Equal(before, again())
+	for file, state := range w.seen {
+		if _, ok := before[file]; !ok && state.Modified.After(began) {
+			dirty = true // what it was before the build is not known
+		}
+	}
+	w.dirty = time.Time{}
+	if dirty {
+		w.dirty = time.Now()
+	}
 }
 
-// unwatched are directories that hold what was built or fetched, not sources.
-var unwatched = map[string]bool{"bin": true, "coverage": true, "node_modules": true, "reports-out": true, "vendor": true}
-
-// sources lists what a program is built from. What it embeds is not known here,
-// so that is every file but hidden ones.
-func sources(dir string) map[string]state {
-	files := map[string]state{}
-	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return nil // a file that went away meanwhile
-		}
-		hidden := path != dir && strings.HasPrefix(entry.Name(), ".")
-		switch {
-		case entry.IsDir() && (hidden || unwatched[entry.Name()]):
-			return fs.SkipDir
-		case hidden:
-			return nil
-		}
-		if entry.Type().IsRegular() {
-			if info, err := entry.Info(); err == nil {
-				files[path] = state{info.ModTime(), info.Size()}
-			}
-		}
-		return nil
-	})
-	return files
+// due looks at the sources, and says whether it is time to build them.
+func (w *watcher) due() bool {
+	now := w.look()
+	quiet := maps.Equal(now, w.seen) // editors write in several steps: wait for the last
+	w.seen = now
+	if !quiet && w.dirty.IsZero() {
+		w.dirty = time.Now()
+	}
+	return !w.dirty.IsZero() && (quiet || time.Since(w.dirty) >= longestWait)
 }

@@ -181,7 +181,12 @@ func environment(p Package, t Target) []string {
 	if slices.Contains(t.Flags, "-race") {
 		cgo = "CGO_ENABLED=1"
 	}
-	env := append(os.Environ(), "GOOS="+t.GOOS, "GOARCH="+t.GOARCH, cgo)
+	return p.alone(append(os.Environ(), "GOOS="+t.GOOS, "GOARCH="+t.GOARCH, cgo))
+}
+
+// alone is the environment in which the go command sees nothing but the package's
+// go.mod, for one that is built so.
+func (p Package) alone(env []string) []string {
 	if p.Own {
 		env = append(env, "GOWORK=off", "GOFLAGS=")
 	}

@@ -39,8 +39,13 @@ func runGo(ctx context.Context, cmd *exec.Cmd) error {
 
 // ask runs the go command for its answer.
 func ask(ctx context.Context, dir string, args ...string) (out []byte, said string, err error) {
+	return askIn(ctx, dir, nil, args...)
+}
+
+// askIn is ask with an environment of its own, nil for that of this process.
+func askIn(ctx context.Context, dir string, env []string, args ...string) (out []byte, said string, err error) {
 	cmd := goCommand(ctx, args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = runGo(ctx, cmd)

@@ -80,6 +80,9 @@ const (
 	// every function, separated by spaces, such as "-cover". The binaries are not
 	// stripped then.
 	EnvBuildFlags = "STREAMER_BUILD_FLAGS"
+	// EnvBuildList is read by the component too: the file to which it appends what it
+	// is about to build, for the host of a program that runs locally.
+	EnvBuildList = "STREAMER_BUILD_LIST"
 )
 
 // Attributes of an item of the requests table. Expressions always go through

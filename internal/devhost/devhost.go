@@ -59,11 +59,17 @@ type System struct {
 	// home is the directory of the keys; announced, what Announce wrote there.
 	home      string
 	announced []byte
+	built     []build.Package // by the program
+	sources   build.Watched
 }
 
 type project struct {
-	name, dir string // dir of the program
+	name, dir string   // dir of the program
+	files     []string // Pulumi's own
 }
+
+// stack is the name of the stack that is stood up.
+const stack = "dev"
 
 // ErrNoProject is that a directory holds no Pulumi program.
 var ErrNoProject = errors.New("find project")
@@ -83,7 +89,8 @@ func find(dir string) (project, error) {
 			return project{}, fmt.Errorf("read %s: runtime is %s, only go programs run here", path, name)
 		}
 		main, err := filepath.Abs(filepath.Join(d, p.Main))
-		return project{name: p.Name.String(), dir: main}, err
+		files := []string{path, filepath.Join(d, "Pulumi."+stack+".yaml")}
+		return project{name: p.Name.String(), dir: main, files: files}, err
 	}
 	return project{}, fmt.Errorf("%w: neither %s nor its infra/ has a Pulumi.yaml", ErrNoProject, dir)
 }
@@ -114,7 +121,7 @@ func Start(ctx context.Context, o Options) (s *System, err error) {
 	}
 	s.deployer = deploy.New(s.Cloud)
 	s.program = deploy.Program{
-		Dir: p.dir, Project: p.name, Stack: "dev", Log: serial(o.Log), Config: s.config(o.Config),
+		Dir: p.dir, Project: p.name, Stack: stack, Log: serial(o.Log), Config: s.config(o.Config),
 		Env: append([]string{contract.EnvBuildArch + "=" + runtime.GOARCH}, o.Env...),
 	}
 	return s, s.Update(ctx)
@@ -153,7 +160,7 @@ func (s *System) Update(ctx context.Context) error {
 		return err
 	}
 	s.program.Command = []string{binary}
-	result, err := s.deployer.Up(ctx, s.program)
+	result, err := s.up(ctx)
 	if err != nil {
 		return err
 	}
