@@ -179,7 +179,7 @@ func TestStoryOfADeadRequest(t *testing.T) {
 		t.Fatal(out, err)
 	}
 	second := admin.Attempt{Number: 2, Outcome: admin.Running, Began: time.UnixMilli(began.UnixMilli()).UTC(), LogStream: "its stream", Invocation: "its invocation",
-			Function: "fn", LogGroup: "group"}
+		Function: "fn", LogGroup: "group"}
 	if story, err := s.admin.Show(t.Context(), key); err != nil || story.Status != "PROCESSING" || story.Attempts[1] != second {
 		t.Fatalf("%+v, %v, want %+v", story, err, second)
 	}
