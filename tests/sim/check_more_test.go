@@ -34,12 +34,25 @@ func (w *world) checkRuns() {
 			if slices.ContainsFunc(changes[n:], func(c change) bool { return c.item.epoch == i.epoch+1 && c.item.attempt == i.attempt-1 }) {
 				continue // postponed, which costs no attempt; or carried on
 			}
+			if inv != nil && takenOver(changes[n+1:], i.epoch, inv.until) {
+				continue // before it could say that it postpones
+			}
 			if inv == nil || !inv.ended || inv.failed || inv.lost || spent || w.ranBy(request, inv) || w.missedInput(request, inv) {
 				continue
 			}
 			w.violate(request, "epoch %d was claimed by an invocation that ended well and did not run the handler", i.epoch)
 		}
 	}
+}
+
+// takenOver says whether what follows gives that epoch to others before then.
+func takenOver(changes []change, epoch int64, then time.Time) bool {
+	for _, c := range changes {
+		if c.item.start == epoch || c.item.epoch > epoch {
+			return c.item.start == epoch && c.at.Before(then)
+		}
+	}
+	return false
 }
 
 // cancelled says whether the request was cancelled within the epoch that begins

@@ -36,8 +36,9 @@ type instance struct {
 // invocation is one event in the hands of an instance.
 type invocation struct {
 	role, name  string
-	ended, lost bool // returned; or its instance died with it
-	failed      bool // returned an error
+	ended, lost bool      // returned; or its instance died with it
+	failed      bool      // returned an error
+	until       time.Time // when it returned
 }
 
 // start is localcloud.Config.Funcs.
@@ -120,7 +121,7 @@ func (i *instance) invoke(ctx context.Context, h lambda.Handler, payload []byte)
 	i.mu.Lock()
 	lost := inv.lost || ctx.Err() != nil // at one instant the end by Lambda wins
 	if unwatch() && !lost {
-		inv.ended, inv.failed = true, err != nil
+		inv.ended, inv.failed, inv.until = true, err != nil, time.Now()
 	}
 	i.mu.Unlock()
 	if err != nil && !lost {
