@@ -34,14 +34,18 @@ type order struct {
 // accept stores the request, once, and acknowledges it.
 func (r *router) accept(ctx context.Context, s session, m wire.Message, a *action) []byte {
 	out, answer := r.put(ctx, s, m, a, nil)
-	switch {
-	case answer != nil:
+	if answer != nil {
 		return answer
-	case out.OK:
-		return wire.AppendAcknowledgment(nil, m.ID, string(request.Pending), out.Item.Retained, wire.Cursor{})
-	default:
-		return r.again(ctx, s, m, out.Item, fingerprint(a.name, m.Payload))
 	}
+	return r.placed(ctx, s, m, a, out)
+}
+
+// placed answers a request that was stored, now or before.
+func (r *router) placed(ctx context.Context, s session, m wire.Message, a *action, out request.Outcome) []byte {
+	if out.OK {
+		return wire.AppendAcknowledgment(nil, m.ID, string(request.Pending), out.Item.Retained, wire.Cursor{})
+	}
+	return r.again(ctx, s, m, out.Item, fingerprint(a.name, m.Payload))
 }
 
 // put stores the request, once, unless there are too many. With owned, which

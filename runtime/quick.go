@@ -50,10 +50,10 @@ func Promote() Option { return func(a *action) { a.promote = true } }
 
 // Idempotent stores the quick requests of the action, so that a message that is
 // sent again with the same id does not run twice: it is answered with the
-// outcome of the first. It costs two writes, and one more for an input and for a result
-// of more than 256 bytes. A router that dies over a request
-// leaves it to a processor, which runs the handler again: its effects are at
-// least once, its outcome is stored once. An error is an outcome too, and not on the list of the
+// outcome of the first. It costs two writes, and one more each for an input and a
+// result of more than 256 bytes. A router that dies over a request leaves it to a
+// processor, which runs the handler again: its effects are at least once, its
+// outcome is stored once. An error is an outcome too, and not on the list of the
 // dead: its caller was answered.
 func Idempotent() Option { return func(a *action) { a.idempotent = true } }
 
@@ -245,10 +245,8 @@ func (r *router) carryOn(ctx context.Context, s session, m wire.Message, a *acti
 		return wire.AppendError(nil, m.ID, &Error{
 			Code: wire.CodeUnavailable, Message: "it is not known whether the request is carried on in the background: ask with $get", Retryable: true,
 		}, nil)
-	case out.OK:
-		return wire.AppendAcknowledgment(nil, m.ID, string(request.Pending), out.Item.Retained, wire.Cursor{})
 	default:
-		return r.again(ctx, s, m, out.Item, fingerprint(a.name, m.Payload))
+		return r.placed(ctx, s, m, a, out)
 	}
 }
 

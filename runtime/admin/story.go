@@ -34,7 +34,7 @@ const (
 
 // Attempt is what is known of an attempt: all of it when it Failed or was
 // Postponed; of one that was Silent when it began and where, once the one after it
-// has begun; of the last one the same, but for function and log group.
+// has begun; of the last one the same, function and log group where another attempt has named them.
 type Attempt struct {
 	Number  int    `json:"attempt"`
 	Outcome string `json:"outcome"`
@@ -93,25 +93,26 @@ func story(it request.Item, told []request.Attempt) []Attempt {
 			left = left[1:]
 		}
 		if !known {
-			all = append(all, untold(it, n))
+			all = append(all, untold(it, n, told))
 		}
 	}
 	for _, t := range left { // postponed since, which is not counted
 		all = append(all, attempt(t))
 	}
-	if newest := len(all) - 1; newest >= 0 && all[newest].LogStream != "" && all[newest].LogGroup == "" && len(told) > 0 {
-		all[newest].Function, all[newest].LogGroup = told[0].Where.Function, told[0].Where.LogGroup // all are the processor's
-	}
 	return all
 }
 
 // untold is the n-th attempt, which has left nothing. Of the newest the request
-// itself knows a little.
-func untold(it request.Item, n int64) Attempt {
+// itself knows a little, and what has been told names the function: all are the
+// processor's.
+func untold(it request.Item, n int64, told []request.Attempt) Attempt {
 	a := Attempt{Number: int(n), Outcome: unknown(it, n)}
 	last := it.Claimed
 	if last != nil && n == it.Attempt && (last.Epoch == it.Epoch || it.State.Terminal() && last.Epoch == it.Epoch-1) {
 		a.Began, a.LogStream, a.Invocation = at(last.At), last.LogStream, last.RequestID
+		if len(told) > 0 {
+			a.Function, a.LogGroup = told[0].Where.Function, told[0].Where.LogGroup
+		}
 	}
 	return a
 }
