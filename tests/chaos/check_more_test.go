@@ -153,14 +153,16 @@ func (k *call) log() []json.RawMessage {
 
 // checkWire: nothing on any socket is another user's; the end that anybody was
 // ever pushed is the one that is stored; who has lost a request may go on about
-// its own epoch, which every client knows to be older, and about no other.
+// its own epoch, which every client knows to be older, and about no other. A
+// frame may come twice, for who pushes it cannot know that it arrived when the
+// answer was lost; checkStory sees to it that the client is told once.
 func (w *world) checkWire(s *seen) {
 	type stream struct {
 		socket  int
 		request string
 		epoch   int64
 	}
-	newest := map[stream]int64{}
+	newest := map[stream]wire.Frame{}
 	for _, h := range s.wire {
 		f, name := h.frame, h.user+"/"+h.frame.RequestID
 		if owner, _, found := strings.Cut(f.RequestID, "."); found && slices.Contains(users, owner) && owner != h.user {
@@ -180,16 +182,24 @@ func (w *world) checkWire(s *seen) {
 			w.violate(name, "%s of epoch %d was pushed, stored is %s", f.Type, f.Epoch, last)
 		case f.Terminal() && (f.Epoch != last.epoch || !ends(f, last)):
 			w.violate(name, "%s %s of epoch %d was pushed, stored is %s", f.Type, f.Code, f.Epoch, last)
-		case f.Type == wire.TypeProgress && f.Seq <= newest[at]:
-			w.violate(name, "progress %d of epoch %d came after %d", f.Seq, f.Epoch, newest[at])
+		case f.Type == wire.TypeProgress && f.Seq < newest[at].Seq:
+			w.violate(name, "progress %d of epoch %d came after %d", f.Seq, f.Epoch, newest[at].Seq)
+		case f.Type == wire.TypeProgress && f.Seq == newest[at].Seq && !sameProgress(f, newest[at]):
+			w.violate(name, "progress %d of epoch %d came twice, and says two things", f.Seq, f.Epoch)
 		}
 		if f.Type == wire.TypeProgress {
-			newest[at] = max(newest[at], f.Seq)
+			if f.Seq > newest[at].Seq {
+				newest[at] = f
+			}
 			if !strings.Contains(string(f.Metadata), `"`+q.user+`"`) {
 				w.violate(name, "its progress says %s", f.Metadata)
 			}
 		}
 	}
+}
+
+func sameProgress(a, b wire.Frame) bool {
+	return a.Percentage == b.Percentage && a.Message == b.Message && bytes.Equal(a.Metadata, b.Metadata)
 }
 
 // ends says whether a last frame tells what is stored.
