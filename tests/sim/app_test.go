@@ -38,18 +38,22 @@ type knownBefore struct {
 // reply is the result of every action: which run of which handler it is of.
 type reply struct {
 	User   string `json:"user"`
-	Run    string `json:"run"` // of a long one: request, attempt and number
+	Run    string `json:"run"` // of a stored one: request, attempt and number
 	Tag    string `json:"tag,omitempty"`
 	Filler string `json:"filler,omitempty"`
 }
 
-// run is one run of a long handler.
+// idempotent are the quick actions whose requests are stored.
+var idempotent = map[string]bool{"noted": true, "shifted": true}
+
+// run is one run of a handler of a stored request.
 type run struct {
 	name       string
 	request    string
 	attempt    int
 	invocation *invocation
 	ok         bool // returned a result
+	ended      time.Time
 }
 
 // endings are what handlers do when their steps are done.
@@ -90,6 +94,9 @@ func (w *world) app(updated bool) *streamer.App {
 		}
 		return w.work(ctx, nil, in)
 	}, streamer.EstimateBy(func(in ask) time.Duration { return time.Duration(in.Steps*in.Pace) * time.Millisecond }), retry(3))
+	plain := func(ctx context.Context, in ask) (reply, error) { return w.work(ctx, nil, in) }
+	streamer.Handle(app, "noted", plain, streamer.Idempotent(), streamer.Timeout(5*time.Second), retry(3))
+	streamer.Handle(app, "shifted", plain, streamer.Idempotent(), streamer.Promote(), streamer.Timeout(2*time.Second), retry(3))
 	if updated {
 		streamer.HandleTask(app, "work", w.work, retry(4))
 		streamer.HandleTask(app, "novel", w.work, retry(3))
@@ -105,7 +112,7 @@ func (w *world) app(updated bool) *streamer.App {
 	return app
 }
 
-// work is the handler of all long actions.
+// work is the handler of all long actions, and of the idempotent ones.
 func (w *world) work(ctx context.Context, task *streamer.Task, in ask) (reply, error) {
 	call := streamer.CallFrom(ctx)
 	inv, _ := ctx.Value(invocationKey{}).(*invocation)
@@ -169,6 +176,9 @@ func (w *world) finish(r *run, err error) error {
 		// The SDK has several words for a call that was cancelled.
 		what, _, _ = strings.Cut(err.Error(), "operation error")
 	}
+	w.mu.Lock()
+	r.ended = time.Now()
+	w.mu.Unlock()
 	w.story.tell("handler", r.request, "ends attempt %d: %s", r.attempt, what)
 	return err
 }

@@ -45,6 +45,32 @@ func (w *world) checkRuns() {
 	}
 }
 
+// checkOnce: an idempotent request runs once in a router, however often it is
+// sent; and what a router hands on runs no more there.
+func (w *world) checkOnce() {
+	for _, request := range w.requestsSeen() {
+		var quick []*run
+		for _, r := range w.runs[request] {
+			if r.invocation.role == string(contract.RoleRouter) {
+				quick = append(quick, r)
+			}
+		}
+		if len(quick) > 1 {
+			w.violate(request, "ran %d times in routers", len(quick))
+		}
+		for _, c := range w.past.changes[request] {
+			by := w.nonces[c.item.by]
+			if c.item.state != "PENDING" || c.item.epoch != 2 || by == nil || by.role != string(contract.RoleRouter) {
+				continue
+			}
+			// Stream times are in whole seconds.
+			if len(quick) == 0 || quick[0].ended.IsZero() || quick[0].ended.After(c.at.Add(time.Second)) {
+				w.violate(request, "is handed on by a router while its handler runs")
+			}
+		}
+	}
+}
+
 // takenOver says whether what follows gives that epoch to others before then.
 func takenOver(changes []change, epoch int64, then time.Time) bool {
 	for _, c := range changes {

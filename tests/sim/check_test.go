@@ -12,7 +12,7 @@ import (
 
 // checks are the promises, looked at when a run is over.
 var checks = []func(*world){
-	(*world).checkHistory, (*world).checkEnds, (*world).checkClients, (*world).checkRuns, (*world).checkWatchers, (*world).checkBackOff,
+	(*world).checkHistory, (*world).checkEnds, (*world).checkClients, (*world).checkRuns, (*world).checkOnce, (*world).checkWatchers, (*world).checkBackOff,
 }
 
 // slack is what an end may come after its deadline: the beats of an owner that
@@ -46,6 +46,7 @@ func (w *world) checkHistory() {
 var rules = []func(w *world, request string, before, after image) string{
 	func(_ *world, _ string, before, after image) string {
 		switch {
+		case before.epoch < 0 && idempotent[after.action]: // at work from its first write on; or cancelled before
 		case after.epoch != before.epoch && after.epoch != before.epoch+1:
 			return "the epoch jumps"
 		case after.epoch > before.epoch && after.by == before.by, after.epoch == before.epoch && after.by != before.by:
@@ -67,7 +68,7 @@ var rules = []func(w *world, request string, before, after image) string{
 		return ""
 	},
 	func(_ *world, _ string, before, after image) string { // a claim
-		if after.state != "PROCESSING" || after.epoch == before.epoch {
+		if after.state != "PROCESSING" || after.epoch == before.epoch || before.epoch < 0 && idempotent[after.action] {
 			return ""
 		}
 		if before.start != before.epoch {
@@ -90,7 +91,7 @@ var rules = []func(w *world, request string, before, after image) string{
 		case after.beat > before.beat && after.epoch == before.epoch:
 			inv := w.beats[fmt.Sprintf("%s @%d.%d", request, after.epoch, after.beat)]
 			return w.byOwner(request, after.epoch, inv)
-		case before.state == "PROCESSING" && after.epoch > before.epoch && w.nonces[after.by] != nil && w.nonces[after.by].role == string(contract.RoleProcessor):
+		case before.state == "PROCESSING" && after.epoch > before.epoch && w.nonces[after.by] != nil && w.nonces[after.by].role != string(contract.RoleDispatcher):
 			return w.byOwner(request, before.epoch, w.nonces[after.by])
 		}
 		return ""
@@ -176,7 +177,7 @@ func (w *world) checkClients() {
 			case a.acked && a.ending == nil:
 				w.violate(request, "%s was told no end", c.plan.name)
 			case a.ending == nil:
-			case a.ending.epoch != last.epoch:
+			case a.ending.epoch > 0 && a.ending.epoch != last.epoch:
 				w.violate(request, "%s was told of an end at epoch %d, stored is %d", c.plan.name, a.ending.epoch, last.epoch)
 			case last.state == "SUCCEEDED":
 				w.checkResult(request, a, last)

@@ -54,8 +54,8 @@ type ending struct {
 	data   string
 	ref    *reference // where the data is, when it is too large for a message
 	total  int        // pieces of the log
-	epoch  int64
-	how    string // by which frame
+	epoch  int64      // 0 when it was not told
+	how    string     // by which frame
 }
 
 // query is a message that is about another request, or about none.

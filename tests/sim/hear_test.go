@@ -65,8 +65,13 @@ func (c *client) breach(a *asked, format string, args ...any) {
 	c.violate(c.plan.user+"/"+a.id, "%s", c.plan.name+" "+fmt.Sprintf(format, args...))
 }
 
-// response ends a quick request.
+// response ends a quick request. That of a stored one tells its end, without its
+// epoch.
 func (c *client) response(a *asked, f *frame) {
+	if idempotent[a.step.action] {
+		c.settle(a, &ending{status: "SUCCEEDED", data: string(f.Data), how: "response"})
+		return
+	}
 	var r reply
 	if err := json.Unmarshal(f.Data, &r); err != nil || r.User != c.plan.user || r.Tag != a.step.ask.Tag || r.Run != "" {
 		c.breach(a, "gets a response that is not its own: %s", f.Data)
@@ -89,7 +94,7 @@ func (c *client) progress(a *asked, f *frame) {
 		c.breach(a, "gets two frames with cursor %s: %q and %q", f.cursor(), was, what)
 	}
 	a.updates[f.cursor()] = what
-	if a.ending != nil && *f.Epoch >= a.ending.epoch {
+	if a.ending != nil && a.ending.epoch > 0 && *f.Epoch >= a.ending.epoch {
 		c.breach(a, "gets progress %s of a request that ended at epoch %d", f.cursor(), a.ending.epoch)
 	}
 	if a.done || *f.Epoch < a.epoch || *f.Epoch == a.epoch && *f.Seq <= a.seq {
@@ -105,13 +110,13 @@ func (c *client) settle(a *asked, e *ending) {
 		// A result is told in full, or by where it is; which of both depends on
 		// what else is in the message.
 		same := was.data == e.data || e.ref != nil || was.ref != nil
-		if was.status != e.status || !same || was.epoch != e.epoch {
+		if was.status != e.status || !same || was.epoch != e.epoch && was.epoch > 0 && e.epoch > 0 {
 			c.breach(a, "hears two ends: %s %.80s at epoch %d by %s, then %s %.80s at epoch %d by %s",
 				was.status, was.data, was.epoch, was.how, e.status, e.data, e.epoch, e.how)
 		}
 		return
 	}
-	if e.epoch < a.epoch {
+	if e.epoch > 0 && e.epoch < a.epoch {
 		c.breach(a, "hears an end at epoch %d after frames of epoch %d", e.epoch, a.epoch)
 	}
 	a.ending = e

@@ -27,8 +27,9 @@ type mutant struct {
 // has it.
 var mutants = []mutant{
 	{name: "the fence of beats", request: weaken("#epoch = :e", "beat")},
-	{name: "the fence of ends", seed: 3, request: weaken("#epoch = :e", "end")},
+	{name: "the fence of ends", request: weaken("#epoch = :e", "end")},
 	{name: "the fence of retries", seed: 3, request: weaken("#epoch = :e", "retry")},
+	{name: "the fence of continuations", seed: 3, request: weaken("#epoch = :e", "continue")},
 	{name: "the epoch in advance", request: weaken("#epoch = :e", "offer", "advance-fail")},
 	{name: "the condition of accept", request: func(c *call, d map[string]any) bool {
 		if c.op != "accept" {
@@ -39,7 +40,7 @@ var mutants = []mutant{
 		delete(d, "ReturnValuesOnConditionCheckFailure")
 		return true
 	}},
-	{name: "the start in claims", seed: 4, request: weaken("#start = :e", "claim")},
+	{name: "the start in claims", seed: 8, request: weaken("#start = :e", "claim")},
 	// Every refusal looks as if the write had happened and its reply been lost.
 	{name: "the nonce's freshness", answer: func(c *call, item map[string]any, nonce string) bool {
 		if nonce == "" || item["by"] == nil {
@@ -64,7 +65,7 @@ var mutants = []mutant{
 		values[":watch_end"] = map[string]any{"N": "1"} // long past: nothing is sent there
 		return true
 	}},
-	{name: "the sweep's back-off", seed: 3, request: func(c *call, d map[string]any) bool {
+	{name: "the sweep's back-off", seed: 4, request: func(c *call, d map[string]any) bool {
 		values, _ := d["ExpressionAttributeValues"].(map[string]any)
 		item, _ := d["Item"].(map[string]any)
 		switch c.op {

@@ -123,7 +123,7 @@ func (d dice) client(i, requests int, storm time.Duration) clientPlan {
 // request draws a request with what is done about it later.
 func (d dice) request(name, id string, storm time.Duration) []step {
 	first := step{at: d.between(name+" at", 0, storm), do: "send", request: id}
-	switch first.action = one(d, name+" action", "echo", "doze", "either", "work", "work", "work", "once", "brief", "chatty", "steps", "counts", "tells", "novel"); first.action {
+	switch first.action = one(d, name+" action", "echo", "doze", "either", "work", "work", "work", "once", "brief", "chatty", "steps", "counts", "tells", "novel", "noted", "shifted"); first.action {
 	case "echo":
 		first.ask.Tag = name
 	case "doze":
