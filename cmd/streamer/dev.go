@@ -4,13 +4,20 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
+	client "github.com/streamer-go/streamer/clients/go"
 	"github.com/streamer-go/streamer/internal/devhost"
+	"github.com/streamer-go/streamer/runtime/wire"
 )
 
-// tokenLife is how long the token that dev prints is good for.
-const tokenLife = 24 * time.Hour
+const (
+	// tokenLife is how long the token that dev prints is good for.
+	tokenLife = 24 * time.Hour
+	// greetTime bounds the first message.
+	greetTime = 30 * time.Second
+)
 
 // dev keeps a system up until it is interrupted.
 func dev(ctx context.Context, o options, p *printer) (err error) {
@@ -51,9 +58,41 @@ func dev(ctx context.Context, o options, p *printer) (err error) {
 	}
 	p.say("\nEdit the program or its handlers and they are built again. Ctrl-C ends it and leaves nothing behind.")
 	p.event(ready)
+	g := &greeter{s: s, o: o}
+	defer g.done.Wait()
+	g.greet(ctx)
 	find := func() look { return s.Sources(ctx).States }
-	watch(ctx, begun, find, func() { rebuild(ctx, s, p) })
+	watch(ctx, begun, find, func() { rebuild(ctx, s, p); g.greet(ctx) })
 	return nil
+}
+
+// greeter sends functions their first message: handlers that cannot be registered
+// are told of at once, by the log, and what works is warm.
+type greeter struct {
+	s    *devhost.System
+	o    options
+	done sync.WaitGroup
+}
+
+// greet does not wait, and is silent: what is wrong the functions say.
+func (g *greeter) greet(ctx context.Context) {
+	if !g.s.Verifies {
+		return
+	}
+	g.done.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, greetTime)
+		defer cancel()
+		token, err := g.s.Token(g.o.user, g.o.tenant, nil, greetTime)
+		if err != nil {
+			return
+		}
+		conn, err := client.Dial(ctx, g.s.URL, token, client.Options{})
+		if err != nil {
+			return
+		}
+		_, _ = conn.Call(ctx, client.Message{Action: wire.ActionHello, Payload: struct{}{}}, nil)
+		_ = conn.Close()
+	})
 }
 
 // rebuild brings the system to what the sources say now. Connections stay, and

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -162,36 +163,13 @@ func under(dir string) []int {
 
 func TestProgramsThatDoNotCompile(t *testing.T) {
 	t.Parallel()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, tt := range map[string]struct{ file, text string }{
 		"program":  {"infra/main.go", "package main\n\nfunc main() { nothing() }\n"},
 		"handlers": {"app/cmd/handlers/main.go", "package main\n\nfunc main() { nothing() }\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// Inside of the module, or the program finds none of its imports; a
-			// directory that begins with _ is no package of ours.
-			dir, err := os.MkdirTemp(".", "_broken-")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = os.RemoveAll(dir) }) // left behind, it is ignored
-			for _, file := range []string{"infra/main.go", "infra/Pulumi.yaml"} {
-				raw, err := os.ReadFile(file)
-				if err == nil {
-					err = write(filepath.Join(dir, file), raw)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := write(filepath.Join(dir, tt.file), []byte(tt.text)); err != nil {
-				t.Fatal(err)
-			}
-			out, err := streamer(t, "dev", "-json", filepath.Join(root, "tests/e2e", dir)).CombinedOutput()
+			out, err := streamer(t, "dev", "-json", broken(t, tt.file, tt.text)).CombinedOutput()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != 3 {
 				t.Fatalf("%v, want exit code 3\n%s", err, out)
@@ -200,6 +178,60 @@ func TestProgramsThatDoNotCompile(t *testing.T) {
 				t.Errorf("file and line are not named:\n%s", out)
 			}
 		})
+	}
+}
+
+// broken is the tests' program in a directory of its own, with that text in a file.
+func broken(t *testing.T, file, text string) (dir string) {
+	t.Helper()
+	// Inside of the module, or the program finds none of its imports; a directory
+	// that begins with _ is no package of ours.
+	dir, err := os.MkdirTemp(".", "_broken-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // left behind, it is ignored
+	for _, name := range []string{"infra/main.go", "infra/Pulumi.yaml"} {
+		raw, err := os.ReadFile(name)
+		if err == nil {
+			err = write(filepath.Join(dir, name), raw)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := write(filepath.Join(dir, file), []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestDevTellsOfHandlersThatPanic: before anybody sends them a message.
+func TestDevTellsOfHandlersThatPanic(t *testing.T) {
+	t.Parallel()
+	cmd := streamer(t, "dev", "-json", broken(t, "app/cmd/handlers/main.go", "package main\n\nfunc main() { panic(\"no handlers today\") }\n"))
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it should have ended
+	told := false
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		if strings.Contains(lines.Text(), "no handlers today") && !told {
+			told = true
+			if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err != nil || !told {
+		t.Errorf("told of the panic: %v; %v", told, err)
 	}
 }
 
