@@ -347,21 +347,24 @@ func (k *follow) overdue(now time.Time) bool {
 	return true
 }
 
-// unknown is what the service has never heard of: it was not accepted, or ran
-// without being stored, or is not kept any more. It reports whether to send it
-// again.
-func (k *follow) unknown(e *wire.Error) (again bool) {
+// unknown is what the service had never heard of when it was asked: it was not
+// accepted, or ran without being stored, or is not kept any more. accepted says
+// whether its client knew better then. It reports whether to send the request
+// again, and whether to ask again: it was accepted while the answer was on its way.
+func (k *follow) unknown(e *wire.Error, accepted bool) (send, ask bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
 	case k.ended:
+	case k.accepted && !accepted:
+		return false, true
 	case k.accepted || k.body == nil:
 		k.stop(e)
 	case k.conn == nil: // its sender is about to
 	case k.resend:
-		return true
+		return true, false
 	default:
 		k.stop(k.conn.unanswered(fmt.Errorf("%w, and the service does not know it", ErrNoAnswer)))
 	}
-	return false
+	return false, false
 }

@@ -58,22 +58,26 @@ func TestUnknown(t *testing.T) {
 	body := []byte("{}")
 	notFound := wire.NewError(wire.CodeNotFound, "there is no request with that id")
 	for name, tt := range map[string]struct {
-		k    *follow
-		send bool
-		is   []error
-		not  error
+		k        *follow
+		send     bool
+		is       []error
+		not      error
+		accepted bool // when the service was asked
+		ask      bool
 	}{
-		"on an open connection":         {&follow{body: body, conn: &Conn{}}, false, []error{ErrNoAnswer}, ErrClosed},
-		"on one that has ended":         {&follow{body: body, conn: lost()}, false, []error{ErrNoAnswer, ErrClosed}, nil},
-		"may be sent again":             {&follow{body: body, conn: lost(), resend: true}, true, nil, nil},
-		"is going to be sent":           {&follow{body: body}, false, nil, nil},
-		"is going to be sent once more": {&follow{body: body, resend: true}, false, nil, nil},
-		"its caller has gone":           {&follow{body: body, conn: lost(), resend: true, ended: true}, false, nil, nil},
-		"accepted":                      {&follow{body: body, conn: lost(), accepted: true}, false, []error{notFound}, ErrNoAnswer},
-		"sent by another":               {&follow{conn: &Conn{}}, false, []error{notFound}, ErrNoAnswer},
+		"on an open connection":         {k: &follow{body: body, conn: &Conn{}}, is: []error{ErrNoAnswer}, not: ErrClosed},
+		"on one that has ended":         {k: &follow{body: body, conn: lost()}, is: []error{ErrNoAnswer, ErrClosed}},
+		"may be sent again":             {k: &follow{body: body, conn: lost(), resend: true}, send: true},
+		"is going to be sent":           {k: &follow{body: body}},
+		"is going to be sent once more": {k: &follow{body: body, resend: true}},
+		"its caller has gone":           {k: &follow{body: body, conn: lost(), resend: true, ended: true}},
+		"accepted":                      {k: &follow{body: body, conn: lost(), accepted: true}, is: []error{notFound}, not: ErrNoAnswer, accepted: true},
+		"accepted meanwhile":            {k: &follow{body: body, conn: lost(), accepted: true}, ask: true},
+		"accepted meanwhile, resent":    {k: &follow{body: body, conn: lost(), accepted: true, resend: true}, ask: true},
+		"sent by another":               {k: &follow{conn: &Conn{}}, is: []error{notFound}, not: ErrNoAnswer},
 	} {
-		if got := tt.k.unknown(notFound); got != tt.send || (tt.k.err != nil) != (tt.is != nil) {
-			t.Errorf("%s: to send: %t, error %v", name, got, tt.k.err)
+		if send, ask := tt.k.unknown(notFound, tt.accepted); send != tt.send || ask != tt.ask || (tt.k.err != nil) != (tt.is != nil) {
+			t.Errorf("%s: to send: %t, to ask: %t, error %v", name, send, ask, tt.k.err)
 		}
 		for _, want := range tt.is {
 			if !errors.Is(tt.k.err, want) {
@@ -106,7 +110,7 @@ func TestPiecesAreCutOnlyOfWhatSucceeded(t *testing.T) {
 		if err := json.Unmarshal([]byte(answer), &e); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := (&Session{}).apply(t.Context(), nil, wire.ActionSync, k, e); err != nil {
+		if _, err := (&Session{}).apply(t.Context(), nil, wire.ActionSync, asked{follow: k}, e); err != nil {
 			t.Errorf("%s: %v", answer, err)
 		}
 		var told []string

@@ -72,10 +72,11 @@ func (s *Session) catchUp(ctx context.Context, conn *Conn, action string, all []
 		if len(batch) == 0 {
 			return nil
 		}
-		named := map[string]*follow{}
+		named := map[string]asked{}
 		positions := make([]any, 0, len(batch))
 		for _, k := range batch {
-			named[k.id] = k
+			_, accepted, _ := k.on()
+			named[k.id] = asked{k, accepted}
 			positions = append(positions, k.position())
 		}
 		f, err := s.ask(ctx, conn, Message{Action: action, Payload: map[string]any{"requests": positions}})
@@ -104,8 +105,8 @@ func (s *Session) catchUp(ctx context.Context, conn *Conn, action string, all []
 			return fmt.Errorf("%s: read answer: %w", action, err)
 		}
 		for _, e := range out.Requests {
-			k := named[e.RequestID]
-			if k == nil {
+			k, ok := named[e.RequestID]
+			if !ok {
 				continue
 			}
 			again, err := s.apply(ctx, conn, action, k, e)
@@ -113,26 +114,35 @@ func (s *Session) catchUp(ctx context.Context, conn *Conn, action string, all []
 				return err
 			}
 			if again {
-				all = append(all, k)
+				all = append(all, k.follow)
 			}
 		}
 	}
 }
 
+// asked is a request that the service was asked about, and whether it was known to
+// be accepted then.
+type asked struct {
+	*follow
+	accepted bool
+}
+
 // apply gives a request what it has missed, as the frames that it has not had;
 // again says that there is more to be asked for.
-func (s *Session) apply(ctx context.Context, conn *Conn, action string, k *follow, e entry) (again bool, err error) {
+func (s *Session) apply(ctx context.Context, conn *Conn, action string, k asked, e entry) (again bool, err error) {
 	if e.Status == "" {
 		switch {
 		case e.Error == nil:
 			return e.More, nil
 		case e.Error.Code != wire.CodeNotFound: // the service could not say
 			return true, s.pause(ctx, time.Second)
-		case k.unknown(e.Error):
-			k.move(conn)
-			return false, conn.send(ctx, k.body)
 		}
-		return false, nil
+		send, ask := k.unknown(e.Error, k.accepted)
+		if send {
+			k.move(conn)
+			err = conn.send(ctx, k.body)
+		}
+		return ask, err
 	}
 	if action == wire.ActionResume {
 		k.move(conn)

@@ -31,6 +31,7 @@ type service struct {
 	statuses []int          // of the next handshakes; then 101
 	lose     map[string]int // how many messages of an action are not to be answered
 	refuse   map[string]int // how many are to be answered RATE_LIMITED
+	slow     string         // a request that is accepted while the next $resume is being answered
 }
 
 // kept is a stored request.
@@ -140,7 +141,12 @@ func (s *service) answer(ws *websocket.Conn, m wire.Message) string {
 	case "$ping":
 		return `"type":"response","data":{}`
 	case "$resume", "$sync":
-		return `"type":"response","data":{"requests":` + s.standing(ws, m) + `}`
+		answer := `"type":"response","data":{"requests":` + s.standing(ws, m) + `}`
+		if id := s.slow; id != "" {
+			s.slow, s.requests[id] = "", &kept{watchers: map[*websocket.Conn]bool{ws: true}}
+			_ = ws.Write(s.t.Context(), websocket.MessageText, []byte(frame(wire.Message{ID: id}, accepted))) // to nobody, when it was cut
+		}
+		return answer
 	case "quick":
 		return `"type":"response","data":1`
 	case "busy":

@@ -253,6 +253,23 @@ func TestLostLastFrameRefers(t *testing.T) {
 	})
 }
 
+// A message that is accepted late may be unknown when the session asks for it.
+func TestSessionIsNotMisledByAnAnswerThatWasOvertaken(t *testing.T) {
+	t.Parallel()
+	for _, resend := range []bool{false, true} {
+		run(t, func(ctx context.Context, s *service) {
+			session := s.mustOpen(ctx)
+			defer session.Close()
+			s.lose["job"], s.slow = 1, "r"
+			time.AfterFunc(2*client.Silence, func() { s.complete("r", false) })
+			f, err := session.Call(ctx, client.Message{ID: "r", Action: "job", Resend: resend}, nil)
+			if err != nil || string(f.Data) != `"done"` || s.called("job") != 1 || s.called("$resume") != 2 {
+				t.Errorf("resend %t: %+v, %v; %d sent, %d asked", resend, f, err, s.called("job"), s.called("$resume"))
+			}
+		})
+	}
+}
+
 // A caller's context ends its call, and nobody else's connection.
 func TestSessionOutlivesACallerThatGivesUp(t *testing.T) {
 	t.Parallel()
