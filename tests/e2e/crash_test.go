@@ -62,7 +62,7 @@ func TestKilledSystem(t *testing.T) {
 	if n := s.kill(t, ""); n == 0 {
 		t.Error("no function was there to be killed")
 	}
-	conn := s.connect(t, "killed")
+	conn := s.connectAgain(t, "killed")
 	for n := range jobs {
 		id := fmt.Sprintf("job-%d", n)
 		// A frame may be lost with its sender; what is stored is not.

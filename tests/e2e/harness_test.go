@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -99,6 +100,35 @@ func (s *system) connect(t *testing.T, user string, permissions ...string) *clie
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() }) // the other side may have gone first
+	return conn
+}
+
+// connectAgain opens a connection after functions were killed. What meets a dying
+// process is refused, or has no answer.
+func (s *system) connectAgain(t *testing.T, user string) (conn *client.Conn) {
+	t.Helper()
+	eventually(t, "a connection", patience, func() bool {
+		var refused *client.StatusError
+		var err error
+		conn, err = client.Dial(bounded(t), s.URL, s.token(t, user), client.Options{})
+		if errors.As(err, &refused) && refused.Code == http.StatusInternalServerError {
+			return false
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return true
+	})
+	t.Cleanup(func() { _ = conn.Close() }) // the other side may have gone first
+	eventually(t, "an answer", patience, func() bool {
+		ctx, cancel := context.WithTimeout(bounded(t), 2*time.Second)
+		defer cancel()
+		_, err := conn.Call(ctx, client.Message{Action: wire.ActionPing, Payload: struct{}{}}, nil)
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 	return conn
 }
 
