@@ -164,6 +164,9 @@ func (s *system) delay(c *chance) {
 		if c.n(50) == 0 {
 			d += time.Duration(c.n(3000)) * time.Millisecond
 		}
+		if c.n(300) == 0 {
+			d += time.Duration(c.n(25000)) * time.Millisecond
+		}
 		select {
 		case <-time.After(d):
 			return nil, nil
