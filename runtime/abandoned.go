@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// tellEvery is how often handlers that still run are told of at most.
+// tellEvery is how often handlers that still run are told of again.
 const tellEvery = time.Minute
 
 // maxAbandoned is how many handlers of an action may still run in a router after
@@ -53,6 +53,7 @@ func (l *leftovers) add(q *quickRun) bool {
 		l.running = map[*quickRun]struct{}{}
 	}
 	l.running[q] = struct{}{}
+	l.told = time.Time{} // of this one nobody knows
 	l.n.Add(1)
 	return true
 }
@@ -66,7 +67,8 @@ func (l *leftovers) remove(q *quickRun, log *slog.Logger) {
 	log.Warn("abandoned handler returned", "action", q.action.name, "age", time.Since(q.started).String())
 }
 
-// tell counts and logs the ones that still run, once a minute at most.
+// tell counts and logs the ones that still run: when there is one more, and then
+// once a minute at most.
 func (l *leftovers) tell(log *slog.Logger, m *metrics) {
 	if l.n.Load() == 0 {
 		return

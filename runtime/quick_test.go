@@ -148,6 +148,24 @@ func TestAbandonedHandlersAreTold(t *testing.T) {
 	})
 }
 
+// TestAnotherAbandonedHandlerIsToldAtOnce: not only a minute after the last time.
+func TestAnotherAbandonedHandlerIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	app := plain(func(context.Context, text) (string, error) { <-time.After(time.Minute); return "late", nil })
+	bubble(t, app, func(t *testing.T, s *system) {
+		for n := 1; n <= 2; n++ {
+			if f := s.says(alice, do); f.Code != wire.CodeTimeout {
+				t.Fatalf("%+v", f)
+			}
+			s.says(alice, `{"id":"e","action":"echo","payload":{"text":"x"}}`)
+			if want := fmt.Sprintf(`"AbandonedHandlers":%d`, n); strings.Count(s.emf.String(), want) != 1 {
+				t.Errorf("no %s in %s", want, s.emf.String())
+			}
+		}
+		<-time.After(time.Minute)
+	})
+}
+
 // TestQuickAnswersBeforeTheFunctionEnds: the function's own deadline may be near.
 func TestQuickAnswersBeforeTheFunctionEnds(t *testing.T) {
 	t.Parallel()

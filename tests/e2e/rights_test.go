@@ -25,6 +25,9 @@ func TestMissingRights(t *testing.T) {
 		"processor may not push": {"e2e-processor execute-api:ManageConnections", []string{"not authorized", "execute-api:ManageConnections", "/POST/@connections/", ":assumed-role/e2e-processor"}, func(t *testing.T, s *system) {
 			r := s.raw(t, "u")
 			r.send(`{"id":"r","action":"fail","payload":{"times":0}}`)
+			if f := r.next(); f.Type != wire.TypeAcknowledgment {
+				t.Errorf("got %+v", f)
+			}
 			conn := s.connect(t, "u")
 			// Nobody hears of it, but it is done.
 			eventually(t, "the request succeeds", patience, func() bool { return get(t, conn, "r").Status == wire.StatusSucceeded })
