@@ -2,15 +2,17 @@ package devhost
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/streamer-go/streamer/internal/contract"
 )
@@ -110,14 +112,25 @@ func FindRunning(dir string) (*Running, error) {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return nil, fmt.Errorf("read %s: %w; remove the file", path, err)
 	}
-	u, err := url.Parse(r.Endpoint)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w; remove the file", path, err)
+	if there, err := r.answers(); !there || err != nil {
+		return nil, err
 	}
-	conn, err := net.DialTimeout("tcp", u.Host, time.Second)
-	if err != nil {
-		return nil, nil // it was killed, and left its file behind
-	}
-	_ = conn.Close() // nothing was said
 	return &r, nil
+}
+
+// answers says whether that system is still there. One that was killed has left its
+// file behind, and its port may be another program's by now, or another system's:
+// only the one that was announced knows these keys.
+func (r *Running) answers() (bool, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	db := dynamodb.New(dynamodb.Options{
+		Region: r.Region, BaseEndpoint: &r.Endpoint, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(r.AccessKeyID, r.SecretAccessKey, r.SessionToken),
+	})
+	_, err := db.ListTables(ctx, &dynamodb.ListTablesInput{})
+	if ctx.Err() != nil {
+		return false, fmt.Errorf("find running system: %s does not answer: %w", r.Endpoint, err)
+	}
+	return err == nil, nil
 }

@@ -1,6 +1,8 @@
 package devhost
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,8 +66,23 @@ func TestAnnounce(t *testing.T) {
 	if r, err := FindRunning(dir); r != nil || err != nil {
 		t.Errorf("%+v, %v", r, err)
 	}
+	// Its port may be another one's by now.
+	for _, other := range []string{start().Cloud.Endpoint(), web(t)} {
+		put(t, path, strings.Replace(string(raw), second.Cloud.Endpoint(), other, 1))
+		if r, err := FindRunning(dir); r != nil || err != nil {
+			t.Errorf("at %s: %+v, %v", other, r, err)
+		}
+	}
 	put(t, path, "{")
 	if _, err := FindRunning(dir); err == nil || !strings.Contains(err.Error(), "remove the file") {
 		t.Error(err)
 	}
+}
+
+// web is the address of a program that is no cloud.
+func web(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	return server.URL
 }

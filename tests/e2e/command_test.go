@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -101,10 +102,10 @@ func TestDemo(t *testing.T) {
 }
 
 // ready starts streamer dev on the tests' program and waits until it is up.
-func ready(t *testing.T, dir string) (*exec.Cmd, event) {
+func ready(t *testing.T, dir string, stderr io.Writer) (*exec.Cmd, event) {
 	t.Helper()
 	cmd := streamer(t, "dev", "-json", "-user", "dev", "-permissions", "secrets:read", "./tests/e2e")
-	cmd.Env = append(cmd.Env, "E2E_DIR="+dir, "TMPDIR="+dir)
+	cmd.Env, cmd.Stderr = append(cmd.Env, "E2E_DIR="+dir, "TMPDIR="+dir), stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +133,7 @@ func TestDev(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			cmd, e := ready(t, dir)
+			cmd, e := ready(t, dir, nil)
 			conn, err := client.Dial(bounded(t), e.URL, e.Token, client.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -153,6 +154,29 @@ func TestDev(t *testing.T) {
 				t.Errorf("left in the temporary directory: %v, %v", left, err)
 			}
 		})
+	}
+}
+
+// Two of one program run side by side; the second says that it is not alone.
+func TestDevBesideAnother(t *testing.T) {
+	t.Parallel()
+	alone, first := ready(t, t.TempDir(), nil)
+	var stderr bytes.Buffer
+	beside, second := ready(t, t.TempDir(), &stderr)
+	for _, e := range []event{first, second} {
+		conn, err := client.Dial(bounded(t), e.URL, e.Token, client.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+	}
+	for _, cmd := range []*exec.Cmd{alone, beside} {
+		if err := errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait()); err != nil {
+			t.Error(err)
+		}
+	}
+	if !strings.Contains(stderr.String(), "runs already, in process ") {
+		t.Errorf("the second said %q", stderr.String())
 	}
 }
 
