@@ -12,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -30,7 +29,7 @@ type target struct {
 // this machine, else by the outputs of the stack.
 func (t target) open(ctx context.Context) (*admin.Admin, error) {
 	if t.tables.Requests == "" && t.stack == "" {
-		switch r, err := devhost.FindRunning(t.dir); {
+		switch r, err := devhost.FindRunning(ctx, t.dir); {
 		case err != nil:
 			return nil, err
 		case r != nil:
@@ -80,10 +79,7 @@ func (t target) running(r *devhost.Running) (*admin.Admin, error) {
 	if t.bucket == "" {
 		t.bucket = names.Bucket
 	}
-	return t.admin(aws.Config{
-		Region: r.Region, BaseEndpoint: &r.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider(r.AccessKeyID, r.SecretAccessKey, r.SessionToken),
-	}), nil
+	return t.admin(r.Config()), nil
 }
 
 // outputs takes the names from the stack's outputs.

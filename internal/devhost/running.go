@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
@@ -97,9 +98,17 @@ func (s *System) withdraw() error {
 	return errors.Join(err, os.Remove(path))
 }
 
+// Config is that of AWS clients which reach the system.
+func (r *Running) Config() aws.Config {
+	return aws.Config{
+		Region: r.Region, BaseEndpoint: &r.Endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(r.AccessKeyID, r.SecretAccessKey, r.SessionToken),
+	}
+}
+
 // FindRunning reads what a system of the program in dir has announced. It is
 // nil where none runs, or no longer.
-func FindRunning(dir string) (*Running, error) {
+func FindRunning(ctx context.Context, dir string) (*Running, error) {
 	path := filepath.Join(dir, ".streamer", runningFile)
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -112,7 +121,7 @@ func FindRunning(dir string) (*Running, error) {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return nil, fmt.Errorf("read %s: %w; remove the file", path, err)
 	}
-	if there, err := r.answers(); !there || err != nil {
+	if there, err := r.answers(ctx); !there || err != nil {
 		return nil, err
 	}
 	return &r, nil
@@ -121,13 +130,10 @@ func FindRunning(dir string) (*Running, error) {
 // answers says whether that system is still there. One that was killed has left its
 // file behind, and its port may be another program's by now, or another system's:
 // only the one that was announced knows these keys.
-func (r *Running) answers() (bool, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+func (r *Running) answers(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	db := dynamodb.New(dynamodb.Options{
-		Region: r.Region, BaseEndpoint: &r.Endpoint, RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider(r.AccessKeyID, r.SecretAccessKey, r.SessionToken),
-	})
+	db := dynamodb.NewFromConfig(r.Config(), func(o *dynamodb.Options) { o.RetryMaxAttempts = 1 })
 	_, err := db.ListTables(ctx, &dynamodb.ListTablesInput{})
 	if ctx.Err() != nil {
 		return false, fmt.Errorf("find running system: %s does not answer: %w", r.Endpoint, err)

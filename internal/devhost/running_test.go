@@ -18,7 +18,7 @@ func TestAnnounce(t *testing.T) {
 	if _, err := LoadKeys(home); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := FindRunning(dir); r != nil || err != nil {
+	if r, err := FindRunning(t.Context(), dir); r != nil || err != nil {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	start := func() *System {
@@ -34,7 +34,7 @@ func TestAnnounce(t *testing.T) {
 		return s
 	}
 	first := start()
-	r, err := FindRunning(dir)
+	r, err := FindRunning(t.Context(), dir)
 	if err != nil || r == nil || r.Endpoint != first.Cloud.Endpoint() || r.PID != os.Getpid() || r.AccessKeyID == "" || r.URL != "ws://x" {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -48,7 +48,7 @@ func TestAnnounce(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := FindRunning(dir); err != nil || r == nil || r.Endpoint != second.Cloud.Endpoint() {
+	if r, err := FindRunning(t.Context(), dir); err != nil || r == nil || r.Endpoint != second.Cloud.Endpoint() {
 		t.Errorf("%+v, %v", r, err)
 	}
 	// One that was killed leaves its file behind.
@@ -63,18 +63,18 @@ func TestAnnounce(t *testing.T) {
 		t.Errorf("%v, %v", left, err)
 	}
 	put(t, path, string(raw))
-	if r, err := FindRunning(dir); r != nil || err != nil {
+	if r, err := FindRunning(t.Context(), dir); r != nil || err != nil {
 		t.Errorf("%+v, %v", r, err)
 	}
 	// Its port may be another one's by now.
 	for _, other := range []string{start().Cloud.Endpoint(), web(t)} {
 		put(t, path, strings.Replace(string(raw), second.Cloud.Endpoint(), other, 1))
-		if r, err := FindRunning(dir); r != nil || err != nil {
+		if r, err := FindRunning(t.Context(), dir); r != nil || err != nil {
 			t.Errorf("at %s: %+v, %v", other, r, err)
 		}
 	}
 	put(t, path, "{")
-	if _, err := FindRunning(dir); err == nil || !strings.Contains(err.Error(), "remove the file") {
+	if _, err := FindRunning(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "remove the file") {
 		t.Error(err)
 	}
 }

@@ -214,7 +214,7 @@ func TestDead(t *testing.T) {
 // otherWays: the tables can be named, and found in the outputs of a stack.
 func (d *development) otherWays() {
 	d.t.Helper()
-	running, err := devhost.FindRunning(d.dir)
+	running, err := devhost.FindRunning(d.t.Context(), d.dir)
 	if err != nil || running == nil || len(running.Streamers) != 1 {
 		d.t.Fatalf("%+v, %v", running, err)
 	}
