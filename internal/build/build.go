@@ -60,16 +60,12 @@ func (e *Error) Error() string { return "build " + e.Package + ":\n" + e.Output 
 // it, so that building unchanged source again links and packs nothing. An *Error
 // means that the source is at fault.
 func Build(ctx context.Context, cache string, p Package, t Target) (string, error) {
-	if p.Path == "" {
-		p.Path = "."
-	}
-	dir, err := filepath.Abs(p.Dir)
+	p, err := p.resolved()
 	if err != nil {
 		return "", fmt.Errorf("build %s: %w", p.name(), err)
 	}
-	p.Dir = dir
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return "", &Error{Package: p.name(), Output: "there is no directory " + relative(dir)}
+	if info, err := os.Stat(p.Dir); err != nil || !info.IsDir() {
+		return "", &Error{Package: p.name(), Output: "there is no directory " + relative(p.Dir)}
 	}
 	kept := filepath.Join(cache, "bin", key(p, t))
 	if err := compile(ctx, kept, p, environment(p, t), arguments(p, t)); err != nil {
@@ -280,6 +276,19 @@ func prune(dir string) {
 			_ = os.RemoveAll(filepath.Join(dir, e.Name()))
 		}
 	}
+}
+
+// resolved is the package with an absolute Dir, and a Path.
+func (p Package) resolved() (Package, error) {
+	if p.Path == "" {
+		p.Path = "."
+	}
+	dir, err := filepath.Abs(p.Dir)
+	if err != nil {
+		return p, err
+	}
+	p.Dir = dir
+	return p, nil
 }
 
 func (p Package) name() string {

@@ -23,16 +23,13 @@ func Sources(ctx context.Context, packages ...Package) (Watched, error) {
 	var places []Package // without a path
 	paths := map[Package][]string{}
 	for _, p := range packages {
-		dir, err := filepath.Abs(p.Dir)
+		p, err := p.resolved()
 		if err != nil {
 			return w, fmt.Errorf("list sources of %s: %w", p.name(), err)
 		}
-		place := Package{Dir: dir, Own: p.Own}
+		place := Package{Dir: p.Dir, Own: p.Own}
 		if paths[place] == nil {
 			places = append(places, place)
-		}
-		if p.Path == "" {
-			p.Path = "."
 		}
 		if !slices.Contains(paths[place], p.Path) {
 			paths[place] = append(paths[place], p.Path)
@@ -67,10 +64,7 @@ func (w Watched) list(ctx context.Context, p Package, paths []string) error {
 		w.files[known.GOWORK], w.files[known.GOWORK+".sum"] = true, true
 	}
 	out, said, err = askIn(ctx, p.Dir, env, append([]string{"list", "-e", "-deps", "-json=" + listedFields}, paths...)...)
-	if err := errors.Join(w.read(out), complaint(err, said)); err != nil {
-		return err
-	}
-	return nil
+	return errors.Join(w.read(out), complaint(err, said))
 }
 
 // local adds the directories of packages that are named by them, whether the go

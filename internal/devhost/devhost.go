@@ -189,9 +189,9 @@ func (s *System) Token(user, tenant string, permissions []string, d time.Duratio
 }
 
 // verifies looks for our key among those that the functions were given.
-func (s *System) verifies() (auth contract.Auth, ours bool) {
+func (s *System) verifies() (contract.Auth, bool) {
 	for _, f := range s.Cloud.Services().Functions.Functions() {
-		auth = contract.Auth{}
+		var auth contract.Auth
 		if json.Unmarshal([]byte(f.Spec.Env[contract.EnvAuth]), &auth) != nil {
 			continue
 		}
