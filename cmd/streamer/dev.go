@@ -62,35 +62,34 @@ func dev(ctx context.Context, o options, p *printer) (err error) {
 	}
 	p.say("\nEdit the program or its handlers and they are built again. Ctrl-C ends it and leaves nothing behind.")
 	p.event(ready)
-	g := &greeter{s: s, o: o}
-	defer g.done.Wait()
-	g.greet(ctx)
+	var greetings sync.WaitGroup
+	defer greetings.Wait()
+	greet(ctx, s, o, &greetings)
 	find := func() look { return s.Sources(ctx).States }
-	watch(ctx, begun, find, func() { rebuild(ctx, s, p); g.greet(ctx) })
+	watch(ctx, begun, find, func() {
+		if rebuild(ctx, s, p) {
+			greet(ctx, s, o, &greetings)
+		}
+	})
 	return nil
 }
 
-// greeter sends functions their first message: handlers that cannot be registered
-// are told of at once, by the log, and what works is warm.
-type greeter struct {
-	s    *devhost.System
-	o    options
-	done sync.WaitGroup
-}
-
-// greet does not wait, and is silent: what is wrong the functions say.
-func (g *greeter) greet(ctx context.Context) {
-	if !g.s.Verifies {
+// greet sends functions their first message: handlers that cannot be registered
+// are told of at once, by the log, and what works is warm. It does not wait, and is
+// silent: what is wrong the functions say.
+func greet(ctx context.Context, s *devhost.System, o options, greetings *sync.WaitGroup) {
+	if !s.Verifies {
 		return
 	}
-	g.done.Go(func() {
+	url := s.URL // now: the next rebuild writes it
+	token, err := s.Token(o.user, o.tenant, nil, greetTime)
+	if err != nil {
+		return // the token that was printed would have failed
+	}
+	greetings.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, greetTime)
 		defer cancel()
-		token, err := g.s.Token(g.o.user, g.o.tenant, nil, greetTime)
-		if err != nil {
-			return
-		}
-		conn, err := client.Dial(ctx, g.s.URL, token, client.Options{})
+		conn, err := client.Dial(ctx, url, token, client.Options{})
 		if err != nil {
 			return
 		}
@@ -99,22 +98,24 @@ func (g *greeter) greet(ctx context.Context) {
 	})
 }
 
-// rebuild brings the system to what the sources say now. Connections stay, and
-// so does what is stored; what runs finishes on the old code.
-func rebuild(ctx context.Context, s *devhost.System, p *printer) {
+// rebuild brings the system to what the sources say now, and says whether it did.
+// Connections stay, and so does what is stored; what runs finishes on the old code.
+func rebuild(ctx context.Context, s *devhost.System, p *printer) bool {
 	begun := time.Now()
 	switch err := s.Update(ctx); {
 	case ctx.Err() != nil:
+		return false
 	case err != nil:
 		p.failed(err)
 		if strings.Contains(err.Error(), "protected") {
 			p.complain("streamer: what is protected is not deleted by an edit: end dev and start it again, and it begins anew; or set Protect to false in development")
 		}
-	default:
-		if err := s.Announce(); err != nil {
-			p.failed(err)
-		}
-		p.event(event{Type: "rebuilt", URL: s.URL, Outputs: s.Outputs})
-		p.say("Rebuilt after %s.", time.Since(begun).Round(10*time.Millisecond))
+		return false
 	}
+	if err := s.Announce(); err != nil {
+		p.failed(err)
+	}
+	p.event(event{Type: "rebuilt", URL: s.URL, Outputs: s.Outputs})
+	p.say("Rebuilt after %s.", time.Since(begun).Round(10*time.Millisecond))
+	return true
 }
