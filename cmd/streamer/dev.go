@@ -30,7 +30,7 @@ func dev(ctx context.Context, o options, p *printer) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.end(s)) }()
 	if other, err := devhost.FindRunning(ctx, o.dir); err == nil && other != nil {
-		p.complain(fmt.Sprintf("streamer: another system of %s runs already, in process %d: it goes on, but streamer dead finds this one from now on", o.dir, other.PID))
+		p.complain(fmt.Sprintf("streamer: another system of %s runs already, in process %d: it goes on, but streamer dead finds this one from now on, and none once this one has ended", o.dir, other.PID))
 	}
 	if err := s.Announce(); err != nil {
 		return err

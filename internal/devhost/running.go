@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -129,14 +130,14 @@ func FindRunning(ctx context.Context, dir string) (*Running, error) {
 
 // answers says whether that system is still there. One that was killed has left its
 // file behind, and its port may be another program's by now, or another system's:
-// only the one that was announced knows these keys.
+// only the one that was announced knows these keys and has these tables.
 func (r *Running) answers(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	db := dynamodb.NewFromConfig(r.Config(), func(o *dynamodb.Options) { o.RetryMaxAttempts = 1 })
-	_, err := db.ListTables(ctx, &dynamodb.ListTablesInput{})
+	out, err := db.ListTables(ctx, &dynamodb.ListTablesInput{})
 	if ctx.Err() != nil {
 		return false, fmt.Errorf("find running system: %s does not answer: %w", r.Endpoint, err)
 	}
-	return err == nil, nil
+	return err == nil && !slices.ContainsFunc(r.Streamers, func(s Names) bool { return !slices.Contains(out.TableNames, s.Requests) }), nil
 }

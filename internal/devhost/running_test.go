@@ -67,11 +67,16 @@ func TestAnnounce(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	// Its port may be another one's by now.
-	for _, other := range []string{start().Cloud.Endpoint(), web(t)} {
+	for _, other := range []string{start().Cloud.Endpoint(), web(t, http.NotFound)} {
 		put(t, path, strings.Replace(string(raw), second.Cloud.Endpoint(), other, 1))
 		if r, err := FindRunning(t.Context(), dir); r != nil || err != nil {
 			t.Errorf("at %s: %+v, %v", other, r, err)
 		}
+	}
+	agrees := web(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) })
+	put(t, path, `{"endpoint":"`+agrees+`","region":"us-east-1","access_key_id":"a","secret_access_key":"b","streamers":[{"requests_table":"requests"}]}`)
+	if r, err := FindRunning(t.Context(), dir); r != nil || err != nil {
+		t.Errorf("what agrees to everything is taken for %+v, %v", r, err)
 	}
 	put(t, path, "{")
 	if _, err := FindRunning(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "remove the file") {
@@ -80,9 +85,9 @@ func TestAnnounce(t *testing.T) {
 }
 
 // web is the address of a program that is no cloud.
-func web(t *testing.T) string {
+func web(t *testing.T, answer http.HandlerFunc) string {
 	t.Helper()
-	server := httptest.NewServer(http.NotFoundHandler())
+	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
 	return server.URL
 }
